@@ -1,0 +1,1 @@
+"""From video to actions: decode, detect, pose, track, clips, features, recognise, segments. No torch, no web."""

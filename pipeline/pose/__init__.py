@@ -1,0 +1,1 @@
+"""Pose backends, one file each, and their registry."""

@@ -1,0 +1,1 @@
+"""How each recogniser is trained, one file each."""
