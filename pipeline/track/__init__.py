@@ -1,1 +1,5 @@
-"""Following people from frame to frame."""
+"""Tracking: the same people under the same ids from frame to frame, with all state in one object per stream."""
+
+from pipeline.track.tracker import Tracker, TrackerSettings
+
+__all__ = ["Tracker", "TrackerSettings"]
