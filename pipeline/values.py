@@ -62,7 +62,8 @@ class Detections:
 class Poses:
     """The people of one frame: keypoints in px, a score in [0, 1] per keypoint, a box and a track id each.
 
-    A keypoint score of 0 says not seen. ``track_ids`` is -1 until a tracker has seen them. Nobody in the picture is a value of length 0.
+    A keypoint score of 0 says not seen. ``track_ids`` is -1 until a tracker has seen them. Nobody in the picture is a
+    value of length 0.
     """
 
     keypoints: Float32[F32, "M V 2"]
@@ -112,8 +113,8 @@ class SkeletonClip:
     """M people over T frames, before any normalisation.
 
     ``keypoints`` are px (D = 2, y pointing down) or metres (D = 3); a score of 0 says not seen, whatever the
-    coordinates. ``times_s`` rises strictly. ``start_s`` and ``end_s`` bound the window that the clip fills, which may be wider than
-    its frames where a track begins or ends inside it.
+    coordinates. ``times_s`` rises strictly. ``start_s`` and ``end_s`` bound the window that the clip fills, which may
+    be wider than its frames where a track begins or ends inside it.
     """
 
     keypoints: Float32[F32, "T M V D"]

@@ -1,0 +1,192 @@
+"""The whole chain, one line a stage: decode, detect and pose, track, and then the actions.
+
+An ``Engine`` holds what is stateless and shared (the networks); a ``Stream`` holds what has memory and belongs to one
+video or camera. An engine may serve many streams at once, from many threads.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.actions import ActionReader, Options, Stopwatch
+from pipeline.bundle import DEFAULT_MODEL, Bundle, find_bundles
+from pipeline.errors import UnknownModel
+from pipeline.pose import PoseBackend, pose_backend
+from pipeline.recognise import Recogniser
+from pipeline.track import Tracker
+from pipeline.values import Frame, Poses, Recognition, SkeletonClip, VideoInfo
+from pipeline.video import Video
+
+__all__ = ["Engine", "Options", "Stream", "bundle_named", "load_engine"]
+
+DEFAULT_POSE = "movenet"
+DEFAULT_OPTIONS = Options()
+
+
+class Stream:
+    """One video or camera on its way through the chain: frames in, an answer at the end."""
+
+    def __init__(self, pose: PoseBackend, recogniser: Recogniser, options: Options) -> None:
+        self._pose, self._max_people = pose, options.max_people
+        self._tracker: Tracker | None = None
+        self._reader = ActionReader(recogniser, options, layout=pose.layout)
+
+    @property
+    def stopwatch(self) -> Stopwatch:
+        """What each stage has taken so far."""
+        return self._reader.stopwatch
+
+    def push(self, frames: Sequence[Frame]) -> list[Poses]:
+        """Take successive frames: search for people in the first and, where that is quicker, follow them in the rest.
+
+        Return who is followed in each frame, in px of the video.
+        """
+        if self._tracker is None:
+            width, height = frames[0].size_wh
+            scale = frames[0].scale
+            self._tracker = Tracker(layout=self._pose.layout, size_wh=(round(width / scale), round(height / scale)))
+        followed = self._track(self._tracker, frames[:1], self._find(frames[:1]))
+        if len(frames) > 1:
+            rest = frames[1:]
+            found = self._find_again(self._tracker, rest) if self._pose.needs_boxes else self._find(rest)
+            followed += self._track(self._tracker, rest, found)
+        return followed
+
+    def finish(self, video: VideoInfo, warnings: Sequence[str] = ()) -> Recognition:
+        """Return the answer for everything that was pushed."""
+        return self._reader.finish(video, warnings)
+
+    def _find(self, frames: Sequence[Frame]) -> list[Poses]:
+        with self.stopwatch.time("pose"):
+            return self._pose.find(frames)
+
+    def _find_again(self, tracker: Tracker, frames: Sequence[Frame]) -> list[Poses]:
+        boxes = [tracker.predict_boxes(frame.time_s) * np.float32(frame.scale) for frame in frames]
+        with self.stopwatch.time("pose"):
+            return self._pose.follow(frames, boxes)
+
+    def _track(self, tracker: Tracker, frames: Sequence[Frame], found: Sequence[Poses]) -> list[Poses]:
+        followed = []
+        for frame, poses in zip(frames, found, strict=True):
+            with self.stopwatch.time("track"):
+                people = surest(poses, self._max_people).rescaled(1 / frame.scale)
+                followed.append(tracker.update(people, frame.time_s))
+            self._reader.take(followed[-1], frame.time_s)
+        return followed
+
+
+class Engine:
+    """A pose backend and a recogniser, ready to answer."""
+
+    def __init__(self, pose: PoseBackend, recogniser: Recogniser) -> None:
+        self.pose = pose
+        self.recogniser = recogniser
+
+    def open_stream(self, options: Options = DEFAULT_OPTIONS) -> Stream:
+        """Begin a video or a camera."""
+        return Stream(self.pose, self.recogniser, options)
+
+    def recognise(
+        self, video: Video, options: Options = DEFAULT_OPTIONS, *, on_progress: Callable[[float], None] | None = None
+    ) -> Recognition:
+        """Return who did what in a video, from when to when; ``on_progress`` hears of the share done, in [0, 1].
+
+        Memory does not grow with the length of the video, but for keypoints that are asked for.
+        """
+        stream = self.open_stream(options)
+        frames = _timed(video.frames(fps=options.pose_fps, max_side=self.pose.max_side), stream.stopwatch)
+        while group := tuple(islice(frames, max(self.pose.detect_every, 1))):
+            stream.push(group)
+            if on_progress:
+                on_progress(video.progress)
+        return stream.finish(video.info, video.warnings)
+
+    def recognise_skeletons(self, clip: SkeletonClip, options: Options = DEFAULT_OPTIONS) -> Recognition:
+        """Return who did what in keypoints that the caller has already: px with y down, each place in M one person."""
+        reader = ActionReader(self.recogniser, options, layout=clip.layout)
+        for place, time_s in enumerate(clip.times_s.tolist()):
+            reader.take(_people_in(clip, place), time_s)
+        return reader.finish(_info_of(clip))
+
+    def warm_up(self) -> None:
+        """Run every network once, so that the first request is as quick as the next."""
+        picture = np.zeros((256, 256, 3), np.uint8)
+        stream = self.open_stream()
+        stream.push([Frame(picture, 0, 0.0)])
+        self.recogniser.recognise([_standing_still(self.pose)])
+
+
+def load_engine(
+    *,
+    model: str = DEFAULT_MODEL,
+    pose: str = DEFAULT_POSE,
+    provider: str = "cpu",
+    threads: int | None = None,
+    pose_size: int | None = None,
+    model_folders: Sequence[Path] = (),
+    cache: Path | None = None,
+) -> Engine:
+    """Load a recogniser and a pose backend by name.
+
+    Raises:
+        UnknownModel: no bundle is called ``model``.
+        BrokenBundle, WeightsMissing, ProviderMissing: see ``Recogniser`` and ``pose_backend``.
+        ValueError: no pose backend is called ``pose``.
+
+    """
+    backend = pose_backend(pose, provider=provider, threads=threads, size=pose_size, cache=cache)
+    return Engine(backend, Recogniser(bundle_named(model, model_folders), provider=provider, threads=threads))
+
+
+def bundle_named(name: str, folders: Sequence[Path] = ()) -> Bundle:
+    """Return an installed bundle; ``UnknownModel`` lists the known ones."""
+    bundles = find_bundles(folders)
+    if name not in bundles:
+        raise UnknownModel(
+            f"unknown model {name!r}: expected one of {', '.join(sorted(bundles)) or '(none installed)'}"
+        )
+    return bundles[name]
+
+
+def surest(poses: Poses, max_people: int) -> Poses:
+    """Keep the people whose boxes are surest, in their order."""
+    if len(poses) <= max_people:
+        return poses
+    return poses.select(np.sort(np.argsort(-poses.box_scores, kind="stable")[:max_people]))
+
+
+def _timed(frames: Iterator[Frame], stopwatch: Stopwatch) -> Iterator[Frame]:
+    """Charge what a frame takes to arrive to "decode"."""
+    while True:
+        with stopwatch.time("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+def _people_in(clip: SkeletonClip, place: int) -> Poses:
+    """Return those of a clip's people that have a joint in this frame."""
+    there = (clip.scores[place] > 0).any(axis=-1)
+    keypoints, scores = clip.keypoints[place, there, :, :2], clip.scores[place, there]
+    seen = np.where(scores[..., None] > 0, keypoints, np.nan)
+    boxes = np.concatenate([np.nanmin(seen, axis=1), np.nanmax(seen, axis=1)], axis=-1).astype(np.float32)
+    return Poses(keypoints, scores, boxes, scores.mean(axis=-1), np.flatnonzero(there))
+
+
+def _info_of(clip: SkeletonClip) -> VideoInfo:
+    span_s = float(clip.times_s[-1] - clip.times_s[0]) if clip.num_frames > 1 else 0.0
+    fps = (clip.num_frames - 1) / span_s if span_s > 0 else 0.0
+    width, height = clip.size_wh or (0, 0)
+    return VideoInfo(span_s + (1 / fps if fps else 0.0), fps, clip.num_frames, width, height)
+
+
+def _standing_still(pose: PoseBackend) -> SkeletonClip:
+    shape = (2, 1, len(pose.layout))
+    keypoints = np.random.default_rng(0).random((*shape, 2), np.float32)
+    times_s = np.array([0.0, 1.0])
+    return SkeletonClip(
+        keypoints, np.ones(shape, np.float32), times_s, np.zeros(1, np.int64), pose.layout, start_s=0.0, end_s=1.0
+    )

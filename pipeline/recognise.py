@@ -1,0 +1,80 @@
+"""Run a bundle's recogniser on windows: one batch over people and moments, calibrated probabilities out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float32
+
+from pipeline.bundle import Bundle, Card
+from pipeline.errors import BrokenBundle
+from pipeline.features import make_features, stack_features
+from pipeline.onnx import OnnxModel
+from pipeline.values import F32, Prediction, SkeletonClip
+
+INPUT = "clips"
+OUTPUTS = ("logits", "frame_attention", "joint_attention")
+# Larger batches gain nothing on a CPU and cost memory.
+LARGEST_BATCH = 64
+
+
+class Recogniser:
+    """A loaded bundle. Stateless: streams and requests share one.
+
+    Raises:
+        BrokenBundle: the model is not the one that the card describes.
+        ProviderMissing: see ``OnnxModel``.
+
+    """
+
+    def __init__(self, bundle: Bundle, *, provider: str = "cpu", threads: int | None = None) -> None:
+        bundle.verify()
+        self.bundle = bundle
+        self._model = OnnxModel(bundle.model_path, provider=provider, threads=threads)
+        missing = {INPUT, *OUTPUTS} - {*self._model.inputs, *self._model.outputs}
+        if missing:
+            raise BrokenBundle(
+                f"{bundle.model_path}: expected {', '.join(sorted(missing))} among its inputs and outputs"
+            )
+
+    @property
+    def card(self) -> Card:
+        """What the model expects and answers."""
+        return self.bundle.card
+
+    @property
+    def provider(self) -> str:
+        """What runs the model: cpu, cuda or tensorrt."""
+        return self._model.provider
+
+    def recognise(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
+        """Return a prediction for each window, in order."""
+        batches = (clips[start : start + LARGEST_BATCH] for start in range(0, len(clips), LARGEST_BATCH))
+        return [prediction for batch in batches for prediction in self._recognise_batch(batch)]
+
+    def _recognise_batch(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
+        values = stack_features([make_features(clip, self.card.features) for clip in clips])
+        outputs = self._model.run({INPUT: values})
+        probabilities = calibrate(outputs["logits"], self.card.temperature)
+        return [
+            Prediction(
+                clip.start_s,
+                clip.end_s,
+                clip.track_ids,
+                probabilities[place],
+                outputs["frame_attention"][place],
+                outputs["joint_attention"][place],
+            )
+            for place, clip in enumerate(clips)
+        ]
+
+
+def calibrate(logits: Float32[F32, "N K"], temperature: float) -> Float32[F32, "N K"]:
+    """Return probabilities: the softmax of logits over the temperature (Guo et al. 2017, eq. 9).
+
+    >>> calibrate(np.array([[0.0, 0.0]], np.float32), 2.0).tolist()
+    [[0.5, 0.5]]
+    """
+    scaled = logits / np.float32(temperature)
+    raised: F32 = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probabilities: F32 = raised / raised.sum(axis=1, keepdims=True)
+    return probabilities
