@@ -1,0 +1,155 @@
+"""How good a recogniser is: each figure of a card, from sequences that it was never trained on.
+
+Everything is measured the way the service works: windows of real time, probabilities averaged over a sequence's windows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy.typing import NDArray
+
+from pipeline.recognise import calibrate
+from pipeline.values import SkeletonClip
+from training.augment import Augmentation, cut, draw_still_window, sway
+from training.windows import Example, cover
+
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+
+# Windows in, logits [N, K] out: a trained module or an exported bundle.
+Classifier = Callable[[Sequence[SkeletonClip]], F32]
+
+NOISE_JITTER = 0.03
+NOISE_MISSING = 0.15
+NOISE_WINDOW_S = 2.0
+STRIDE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a classifier said of N sequences or windows: probabilities, and the labels that are true."""
+
+    probabilities: Float32[F32, "N K"]
+    truth: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def top1(self, *, among: Sequence[str] | None = None) -> float:
+        """Return the share whose best label is the true one; ``among`` restricts the answers, as a closed test does."""
+        allowed = np.array([among is None or label in among for label in self.labels])
+        best = np.where(allowed, self.probabilities, -1).argmax(axis=1)
+        return float(np.mean([self.labels[place] == truth for place, truth in zip(best, self.truth, strict=True)]))
+
+    def reported(self, thresholds: Mapping[str, float], silent: Sequence[str | None]) -> list[str | None]:
+        """Return what the service would report of each: the best label if it is sure enough and no silent one."""
+        best = self.probabilities.argmax(axis=1)
+        named = [self.labels[place] for place in best]
+        scores = self.probabilities.max(axis=1)
+        return [
+            label if label not in silent and score >= thresholds.get(label, 0.6) else None
+            for label, score in zip(named, scores, strict=True)
+        ]
+
+
+def judge_sequences(
+    classify: Classifier,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    window_s: float,
+    temperature: float = 1.0,
+) -> Outcome:
+    """Average each sequence's windows."""
+    windows = [cover(example.clip(), window_s=window_s, stride_s=STRIDE_S) for example in examples]
+    return _judge(classify, windows, [example.label for example in examples], labels, temperature)
+
+
+def judge_noisy(
+    classify: Classifier, examples: Sequence[Example], labels: Sequence[str], *, temperature: float = 1.0, seed: int = 0
+) -> Outcome:
+    """Average each sequence's 2-second windows under simulated pose noise."""
+    rng = np.random.default_rng(seed)
+    noisy = [add_test_noise(example.clip(), rng) for example in examples]
+    windows = [cover(clip, window_s=NOISE_WINDOW_S, stride_s=STRIDE_S) for clip in noisy]
+    return _judge(classify, windows, [example.label for example in examples], labels, temperature)
+
+
+def each_noisy_window(
+    classify: Classifier, examples: Sequence[Example], labels: Sequence[str], *, temperature: float = 1.0, seed: int = 0
+) -> Outcome:
+    """Judge every 2-second window under simulated pose noise by itself."""
+    rng = np.random.default_rng(seed)
+    clips = [
+        (window, example.label)
+        for example in examples
+        for window in cover(add_test_noise(example.clip(), rng), window_s=NOISE_WINDOW_S, stride_s=STRIDE_S)
+    ]
+    return _judge(classify, [[clip] for clip, _ in clips], [label for _, label in clips], labels, temperature)
+
+
+def judge_still(
+    classify: Classifier,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    idle_label: str,
+    *,
+    window_s: float,
+    seed: int = 0,
+) -> Outcome:
+    """Judge one still window of each sequence: a pose held, with a little sway and the noise of the noisy test."""
+    rng = np.random.default_rng(seed)
+    calm = Augmentation(
+        partial_rate=0, jitter=0, wander=0, missing_share=0, lost_joint_rate=0, cut_off_rate=0, swap_rate=0
+    )
+    windows = [
+        [add_test_noise(draw_still_window(example.clip(), calm, rng, window_s=window_s), rng)] for example in examples
+    ]
+    return _judge(classify, windows, [idle_label] * len(windows), labels, 1.0)
+
+
+def add_test_noise(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
+    """Jitter every joint by 3 % of the torso and lose 15 % of them."""
+    joints = [clip.layout.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
+    points = clip.keypoints[:, 0, joints]
+    torso = float(np.median(np.linalg.norm(points[:, :2].mean(axis=1) - points[:, 2:].mean(axis=1), axis=-1)))
+    jitter = rng.normal(size=clip.keypoints.shape) * NOISE_JITTER * torso
+    kept = rng.random(clip.scores.shape) >= NOISE_MISSING
+    return replace(
+        clip, keypoints=clip.keypoints + jitter.astype(np.float32), scores=clip.scores * kept.astype(np.float32)
+    )
+
+
+def fit_temperature(logits: Float32[F32, "N K"], truth: Int64[I64, " N"]) -> float:
+    """Return the temperature with the least negative log-likelihood (Guo et al. 2017), out of a fine grid."""
+    grid = np.exp(np.linspace(np.log(0.3), np.log(4.0), 131))
+    losses = [-np.log(calibrate(logits, float(t))[np.arange(len(truth)), truth] + 1e-9).mean() for t in grid]
+    return float(grid[int(np.argmin(losses))])
+
+
+def calibration_error(outcome: Outcome, *, num_bins: int = 15) -> float:
+    """Return the expected calibration error: how far scores are from shares of right answers, in [0, 1]."""
+    best = outcome.probabilities.argmax(axis=1)
+    score = outcome.probabilities.max(axis=1)
+    right = np.array([outcome.labels[place] == truth for place, truth in zip(best, outcome.truth, strict=True)])
+    bins = np.minimum((score * num_bins).astype(int), num_bins - 1)
+    gaps = [
+        abs(right[bins == place].mean() - score[bins == place].mean()) * (bins == place).mean()
+        for place in range(num_bins)
+        if (bins == place).any()
+    ]
+    return float(sum(gaps))
+
+
+def _judge(
+    classify: Classifier,
+    windows: Sequence[Sequence[SkeletonClip]],
+    truth: Sequence[str],
+    labels: Sequence[str],
+    temperature: float,
+) -> Outcome:
+    logits = classify([window for sequence in windows for window in sequence])
+    probabilities = calibrate(logits, temperature)
+    ends = np.cumsum([len(sequence) for sequence in windows])
+    means = [part.mean(axis=0) for part in np.split(probabilities, ends[:-1])]
+    return Outcome(np.stack(means), tuple(truth), tuple(labels))

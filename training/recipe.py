@@ -1,0 +1,49 @@
+"""A recipe: everything that decides how a recogniser is trained, as one frozen value; variants by ``dataclasses.replace``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipeline.features import FeatureSpec
+from training.augment import Augmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to train one recogniser.
+
+    ``labels`` maps each data set's classes to the recogniser's; a class that maps to ``None`` is left out, one that is
+    not named belongs to ``other_label``. ``repeated`` are the labels that people do over and over. ``idle_share`` and
+    ``other_share`` are the shares of those labels in training; the others are drawn by the square root of their number.
+    ``left_out`` names data sets ("kard") or labels ("squat") that training must not see.
+    """
+
+    name: str
+    description: str
+    architecture: str
+    options: Mapping[str, object]
+    features: FeatureSpec
+    labels: Mapping[str, Mapping[str, str | None]]
+    repeated: frozenset[str] = frozenset()
+    idle_label: str = "idle"
+    other_label: str = "other"
+    idle_share: float = 0.08
+    other_share: float = 0.15
+    left_out: frozenset[str] = frozenset()
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    epochs: int = 60
+    windows_per_epoch: int = 6000
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_share: float = 0.08
+    label_smoothing: float = 0.05
+    gradient_clip: float = 5.0
+    average_decay: float = 0.998
+    seed: int = 0
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """All labels in the order of the logits: actions by name, then idle and other."""
+        actions = {label for mapping in self.labels.values() for label in mapping.values() if label}
+        chosen = sorted(actions - self.left_out - {self.idle_label, self.other_label})
+        return (*chosen, self.idle_label, self.other_label)

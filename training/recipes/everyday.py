@@ -1,0 +1,124 @@
+"""The embedded recogniser: sports and everyday actions in ordinary video, from any pose backend that finds COCO's joints.
+
+Equal actions of five data sets are merged under one label. Everything else that those sets show is "other"; "idle" is made
+by holding poses still. Which everyday actions are reported is decided by leaving whole data sets out: docs/everyday.md.
+"""
+
+from dataclasses import replace
+
+from pipeline.features import FeatureSpec
+from training.recipe import Recipe
+from training.recipes.registry import register
+
+PENN_ACTIONS = (
+    "baseball_pitch",
+    "baseball_swing",
+    "bench_press",
+    "bowl",
+    "clean_and_jerk",
+    "golf_swing",
+    "jump_rope",
+    "jumping_jacks",
+    "pullup",
+    "pushup",
+    "situp",
+    "squat",
+    "strum_guitar",
+    "tennis_forehand",
+    "tennis_serve",
+)
+
+LABELS: dict[str, dict[str, str | None]] = {
+    "penn_action": {name: name for name in PENN_ACTIONS},
+    "nw_ucla": {
+        "pick_up_with_one_hand": "pick_up",
+        "pick_up_with_two_hands": "pick_up",
+        "walk_around": "walk",
+        "carry": "walk",
+        "sit_down": "sit_down",
+        "stand_up": "stand_up",
+        "throw": "throw",
+    },
+    "utd_mhad": {
+        "wave": "wave",
+        "clap": "clap",
+        "throw": "throw",
+        "bowling": "bowl",
+        "baseball_swing": "baseball_swing",
+        "tennis_swing": "tennis_forehand",
+        "tennis_serve": "tennis_serve",
+        "squat": "squat",
+        "jog": "run",
+        "walk": "walk",
+        "sit_to_stand": "stand_up",
+        "stand_to_sit": "sit_down",
+        "pickup_and_throw": None,  # two actions at once
+    },
+    "kard": {
+        "horizontal_arm_wave": "wave",
+        "high_arm_wave": "wave",
+        "two_hand_wave": "wave",
+        "high_throw": "throw",
+        "toss_paper": "throw",
+        "forward_kick": "kick",
+        "side_kick": "kick",
+        "hand_clap": "clap",
+        "walk": "walk",
+        "sit_down": "sit_down",
+        "stand_up": "stand_up",
+        "bend": None,  # looks like picking something up
+    },
+    "jhmdb14": {
+        "clap": "clap",
+        "golf": "golf_swing",
+        "pick": "pick_up",
+        "pullup": "pullup",
+        "run": "run",
+        "sit": "sit_down",
+        "stand": "stand_up",
+        "throw": "throw",
+        "walk": "walk",
+        "wave": "wave",
+    },
+}
+
+REPEATED = frozenset(
+    {
+        "bench_press",
+        "clap",
+        "jump_rope",
+        "jumping_jacks",
+        "pullup",
+        "pushup",
+        "situp",
+        "squat",
+        "strum_guitar",
+        "wave",
+    }
+)
+
+
+@register("everyday")
+def everyday() -> Recipe:
+    """STF-Net at half width on 2.4-second windows at 15 frames a second, 13 joints, one stream."""
+    return Recipe(
+        name="everyday",
+        description="15 sports and exercises of Penn Action and everyday actions, for ordinary video of people",
+        architecture="stfnet",
+        options={
+            "base_channels": 32,
+            "widths": (1, 1, 1, 2, 2, 4, 4),
+            "strides": (1, 1, 1, 2, 1, 2, 1),
+            "mcf_blocks": (3, 4, 5, 6),
+            "dropout": 0.2,
+        },
+        features=FeatureSpec(layout="penn13", num_frames=36, window_s=2.4),
+        labels=LABELS,
+        repeated=REPEATED,
+    )
+
+
+@register("everyday-quick")
+def everyday_quick() -> Recipe:
+    """A tenth of the training, to see that everything runs."""
+    return replace(everyday(), name="everyday-quick", epochs=6)

@@ -1,0 +1,162 @@
+"""From labelled sequences to a stream of training windows: which sequences belong to which part, and how they are drawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from pipeline.features import make_features
+from pipeline.layouts import layout_named
+from pipeline.values import SkeletonClip
+from training.augment import draw_still_window, draw_window
+from training.datasets.registry import reader_named
+from training.datasets.skeleton_set import SkeletonSet
+from training.recipe import Recipe
+
+F64 = NDArray[np.float64]
+
+# Share of each set's groups (subjects, recordings) that calibrates and is never trained on.
+CALIBRATION_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One sequence of a set, under the recipe's label."""
+
+    source: SkeletonSet
+    index: int
+    label: str
+
+    def clip(self) -> SkeletonClip:
+        """Return the whole sequence."""
+        return self.source.clip(self.index)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Examples for training, for calibration (groups held out of training), and for the test (official split)."""
+
+    train: tuple[Example, ...]
+    calibration: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+
+def read_sets(recipe: Recipe, folder: Path) -> dict[str, SkeletonSet]:
+    """Read the recipe's data sets, ``folder/NAME.npz``, in the recipe's layout."""
+    layout = layout_named(recipe.features.layout)
+    return {name: reader_named(name)(folder / f"{name}.npz", layout) for name in recipe.labels}
+
+
+def divide(recipe: Recipe, sets: Mapping[str, SkeletonSet], *, tested: Sequence[str] = ("penn_action",)) -> Parts:
+    """Split all sequences into parts; what the recipe leaves out is in the test part only.
+
+    Sets in ``tested`` keep their official test split out of training. A label that is left out becomes "other" there.
+    """
+    parts: dict[str, list[Example]] = {"train": [], "calibration": [], "test": []}
+    for name, source in sets.items():
+        held = held_out_groups(source)
+        for index in range(len(source)):
+            label = recipe.labels[name].get(source.label(index), recipe.other_label)
+            if label is None:
+                continue
+            left_out = bool({name, label} & recipe.left_out)
+            if left_out or (name in tested and not source.train[index]):
+                part = "test"
+            else:
+                part = "calibration" if source.groups[index] in held else "train"
+            parts[part].append(Example(source, index, label))
+    return Parts(*(tuple(parts[part]) for part in ("train", "calibration", "test")))
+
+
+def held_out_groups(source: SkeletonSet) -> frozenset[int]:
+    """Choose the groups of a set that calibrate: always the same ones, at least one."""
+    groups = np.unique(source.groups[source.train])
+    chosen = np.random.default_rng(0).permutation(groups)[: max(1, round(CALIBRATION_SHARE * len(groups)))]
+    return frozenset(int(group) for group in chosen)
+
+
+class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
+    """An epoch of random windows: item i of an epoch is always the same, whoever loads it.
+
+    ``epoch`` is set before each pass.
+    """
+
+    def __init__(self, recipe: Recipe, examples: Sequence[Example]) -> None:
+        self.recipe = recipe
+        self.examples = examples
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return self.recipe.windows_per_epoch
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self.recipe.seed, self.epoch, item))
+        label = str(rng.choice(self.recipe.class_labels, p=self._label_shares))
+        values = make_features(self._draw(label, rng), self.recipe.features).values
+        return torch.from_numpy(values), torch.tensor(self.recipe.class_labels.index(label))
+
+    def _draw(self, label: str, rng: np.random.Generator) -> SkeletonClip:
+        recipe, window_s = self.recipe, self.recipe.features.window_s
+        if label == recipe.idle_label:
+            example = self.examples[rng.integers(len(self.examples))]
+            return draw_still_window(example.clip(), recipe.augmentation, rng, window_s=window_s)
+        example = self._by_label[label][rng.choice(len(self._by_label[label]), p=self._example_shares[label])]
+        return draw_window(
+            example.clip(), recipe.augmentation, rng, window_s=window_s, repeats=label in recipe.repeated
+        )
+
+    @cached_property
+    def _by_label(self) -> dict[str, list[Example]]:
+        groups: dict[str, list[Example]] = {label: [] for label in self.recipe.class_labels}
+        for example in self.examples:
+            groups[example.label].append(example)
+        return groups
+
+    @cached_property
+    def _label_shares(self) -> Float64[F64, " K"]:
+        recipe = self.recipe
+        fixed = {recipe.idle_label: recipe.idle_share, recipe.other_label: recipe.other_share}
+        shares = np.array(
+            [0.0 if label in fixed else len(self._by_label[label]) ** 0.5 for label in recipe.class_labels]
+        )
+        shares *= (1 - sum(fixed.values())) / shares.sum()
+        return shares + np.array([fixed.get(label, 0.0) for label in recipe.class_labels])
+
+    @cached_property
+    def _example_shares(self) -> dict[str, Float64[F64, " Q"]]:
+        """Weigh examples so that, within a label, a data set counts by the square root of its size."""
+        shares = {}
+        for label, examples in self._by_label.items():
+            names = [example.source.name for example in examples]
+            weights = np.array([names.count(name) ** -0.5 for name in names])
+            shares[label] = weights / max(weights.sum(), 1e-12)
+        return shares
+
+
+def cover(clip: SkeletonClip, *, window_s: float, stride_s: float) -> list[SkeletonClip]:
+    """Cut a sequence into overlapping windows; one that is shorter than a window stands in the middle of it."""
+    duration = clip.end_s - clip.start_s
+    if duration <= window_s:
+        slack = (window_s - duration) / 2
+        return [replace(clip, start_s=clip.start_s - slack, end_s=clip.end_s + slack)]
+    starts = clip.start_s + np.arange(0.0, duration - window_s + 1e-9, stride_s)
+    return [_between(clip, float(start), float(start) + window_s) for start in starts]
+
+
+def _between(clip: SkeletonClip, start_s: float, end_s: float) -> SkeletonClip:
+    chosen = (clip.times_s >= start_s) & (clip.times_s < end_s)
+    return replace(
+        clip,
+        keypoints=clip.keypoints[chosen],
+        scores=clip.scores[chosen],
+        times_s=clip.times_s[chosen],
+        start_s=start_s,
+        end_s=end_s,
+    )
