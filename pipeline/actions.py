@@ -19,7 +19,8 @@ class Options:
     """What one request may choose; the defaults are what most people want.
 
     ``threshold`` in [0, 1] replaces the model's own a label; ``window_s`` below the model's own decides on less;
-    ``max_people`` are followed at a time, the surest first; ``keypoints`` returns them all; ``pose_fps`` frames a second are looked at.
+    ``max_people`` are followed at a time, the surest first; ``keypoints`` returns them all; ``pose_fps`` frames a
+    second are looked at.
     """
 
     top_k: int = 5

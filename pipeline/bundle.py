@@ -36,7 +36,8 @@ class Card:
     """Everything there is to know about a bundle's model.
 
     ``labels`` are snake_case, in the order of the logits. ``temperature`` divides the logits; ``thresholds`` hold, a
-    label, the probability from which it is reported. ``idle_label`` and ``other_label`` are never reported as actions.
+    label, the probability from which it is reported. ``silent_labels`` are known to the model but never reported: that
+    nobody moves, that it is something else, and actions whose precision did not hold on data sets left out of training.
     ``metrics`` are figures in [0, 1] by name, each with the command that gives it in ``recipe``.
     """
 
@@ -46,8 +47,7 @@ class Card:
     description: str
     features: FeatureSpec
     labels: tuple[str, ...]
-    idle_label: str | None = None
-    other_label: str | None = None
+    silent_labels: tuple[str, ...] = ()
     temperature: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -63,18 +63,14 @@ class Card:
             raise ValueError(f"expected distinct labels, got {', '.join(self.labels) or 'none'}")
         if not self.temperature > 0:
             raise ValueError(f"expected a temperature above 0, got {self.temperature}")
-        unknown = {*self.thresholds, self.idle_label or self.labels[0], self.other_label or self.labels[0]} - {
-            *self.labels
-        }
+        unknown = {*self.thresholds, *self.silent_labels} - {*self.labels}
         if unknown:
-            raise ValueError(
-                f"thresholds, idle_label and other_label must be labels; {', '.join(sorted(unknown))} are not"
-            )
+            raise ValueError(f"thresholds and silent_labels must name labels; {', '.join(sorted(unknown))} are none")
 
     @property
     def action_labels(self) -> tuple[str, ...]:
-        """The labels that can be reported: all but idle and other."""
-        return tuple(label for label in self.labels if label not in (self.idle_label, self.other_label))
+        """The labels that can be reported: all but the silent ones."""
+        return tuple(label for label in self.labels if label not in self.silent_labels)
 
     def to_json(self) -> str:
         """Write the card as indented JSON."""
@@ -89,6 +85,7 @@ class Card:
         return cls(
             features=FeatureSpec(**features),
             labels=tuple(fields.pop("labels")),
+            silent_labels=tuple(fields.pop("silent_labels", ())),
             data=tuple(Source(**source) for source in fields.pop("data", ())),
             **fields,
         )

@@ -118,7 +118,7 @@ class Engine:
         self.recogniser.recognise([_standing_still(self.pose)])
 
 
-def load_engine(
+def load_engine(  # noqa: PLR0913 - one argument a deployment setting; each caller names the few it has
     *,
     model: str = DEFAULT_MODEL,
     pose: str = DEFAULT_POSE,

@@ -1,9 +1,11 @@
 """Run a bundle's recogniser on windows: one batch over people and moments, calibrated probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
+from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle, Card
 from pipeline.errors import BrokenBundle
@@ -30,7 +32,7 @@ class Recogniser:
         bundle.verify()
         self.bundle = bundle
         self._model = OnnxModel(bundle.model_path, provider=provider, threads=threads)
-        missing = {INPUT, *OUTPUTS} - {*self._model.inputs, *self._model.outputs}
+        missing = {INPUT, *OUTPUTS} - {tensor.name for tensor in (*self._model.inputs, *self._model.outputs)}
         if missing:
             raise BrokenBundle(
                 f"{bundle.model_path}: expected {', '.join(sorted(missing))} among its inputs and outputs"
@@ -48,12 +50,17 @@ class Recogniser:
 
     def recognise(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
         """Return a prediction for each window, in order."""
-        batches = (clips[start : start + LARGEST_BATCH] for start in range(0, len(clips), LARGEST_BATCH))
-        return [prediction for batch in batches for prediction in self._recognise_batch(batch)]
+        return [prediction for batch in _batches(clips) for prediction in self._recognise_batch(batch)]
+
+    def logits(self, clips: Sequence[SkeletonClip]) -> Float32[F32, "N K"]:
+        """Return the model's raw answer to each window: what evaluation calibrates and compares."""
+        return np.concatenate([self._run(batch)["logits"] for batch in _batches(clips)])
+
+    def _run(self, clips: Sequence[SkeletonClip]) -> dict[str, NDArray[Any]]:
+        return self._model.run({INPUT: stack_features([make_features(clip, self.card.features) for clip in clips])})
 
     def _recognise_batch(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
-        values = stack_features([make_features(clip, self.card.features) for clip in clips])
-        outputs = self._model.run({INPUT: values})
+        outputs = self._run(clips)
         probabilities = calibrate(outputs["logits"], self.card.temperature)
         return [
             Prediction(
@@ -66,6 +73,10 @@ class Recogniser:
             )
             for place, clip in enumerate(clips)
         ]
+
+
+def _batches(clips: Sequence[SkeletonClip]) -> Iterator[Sequence[SkeletonClip]]:
+    return (clips[start : start + LARGEST_BATCH] for start in range(0, len(clips), LARGEST_BATCH))
 
 
 def calibrate(logits: Float32[F32, "N K"], temperature: float) -> Float32[F32, "N K"]:

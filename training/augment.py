@@ -17,13 +17,15 @@ from pipeline.values import SkeletonClip
 F32 = NDArray[np.float32]
 
 FOCAL_PX = 1000.0
+# How far from an action somebody is at rest: nearer, they may be about to begin.
+REST_S = (0.4, 1.2)
 # Hands and feet are found less exactly than shoulders: COCO's own per-joint spread, rounded.
 LOOSE_JOINTS = ("wrist", "ankle", "elbow", "knee", "hand", "foot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How far windows stray from the recording. Lengths are in torsos, times in s, ``*_share`` and ``*_rate`` in [0, 1]."""
+    """How far windows stray from the recording: lengths in torsos, times in s, ``*_share`` and ``*_rate`` in [0, 1]."""
 
     yaw_deg: float = 75.0
     pitch_deg: tuple[float, float] = (-10.0, 30.0)
@@ -31,12 +33,15 @@ class Augmentation:
     distance_m: tuple[float, float] = (2.5, 9.0)
     stretch: float = 0.25
     mirror_rate: float = 0.5
-    speed: float = 1.4
+    speed: float = 1.5
+    repeat_rate: float = 0.8
+    hold_rate: float = 0.6
     partial_rate: float = 0.2
     shortest_s: float = 0.8
     camera_fps: tuple[float, float] = (8.0, 30.0)
     jitter: float = 0.05
     wander: float = 0.05
+    head_shift: float = 0.12
     missing_share: float = 0.2
     lost_joint_rate: float = 0.3
     cut_off_rate: float = 0.12
@@ -59,7 +64,7 @@ def draw_window(
 def draw_still_window(
     clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator, *, window_s: float
 ) -> SkeletonClip:
-    """Return a window in which the person holds one pose of the sequence, swaying a little, seen as ``draw_window`` sees."""
+    """Return a window in which the person holds one pose of the sequence, swaying a little."""
     moment = int(rng.integers(clip.num_frames))
     fps = 30.0
     num = int(window_s * fps)
@@ -74,6 +79,18 @@ def draw_still_window(
     seen = sway(mirror(view(still, settings, rng), settings, rng), rng)
     placed = place(seen, settings, rng, window_s=window_s, repeats=False)
     return add_pose_noise(resample_frames(placed, settings, rng), settings, rng)
+
+
+def draw_rest_window(
+    clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator, *, window_s: float
+) -> SkeletonClip:
+    """Return a window about a moment of rest, some 0.4 to 1.2 s after an action or before it."""
+    seen = mirror(view(clip, settings, rng), settings, rng)
+    held = _hold_ends(seen, window_s)
+    away_s = rng.uniform(*REST_S)
+    middle_s = window_s - away_s if rng.random() < 0.5 else _duration(held) - window_s + away_s
+    window = cut(held, middle_s - window_s / 2, middle_s + window_s / 2)
+    return add_pose_noise(resample_frames(sway(window, rng), settings, rng), settings, rng)
 
 
 def view(clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator) -> SkeletonClip:
@@ -109,7 +126,8 @@ def rotation(yaw: float, pitch: float, roll: float) -> Float32[F32, "3 3"]:
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (about_y @ about_x @ about_z).astype(np.float32)
+    turned: F32 = (about_y @ about_x @ about_z).astype(np.float32)
+    return turned
 
 
 def mirror(clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator) -> SkeletonClip:
@@ -126,22 +144,29 @@ def place(
 ) -> SkeletonClip:
     """Play the sequence at a random speed, fill up what is shorter than a window, and cut a random window out of it.
 
-    A short recording of a repeated action goes on in cycles; another one has the person hold still before and after, or
-    come and go. A part of all windows is only partly covered, as where a track begins or ends.
+    A short recording of a repeated action goes on in cycles; in another one the person may hold still before and after,
+    and the window's middle is somewhere in the action. Some windows are only partly covered, as where a track begins.
     """
     played = replace(clip, times_s=clip.times_s * np.exp(rng.uniform(-1, 1) * np.log(settings.speed)))
-    duration = float(played.times_s[-1]) + _step(played)
+    duration = _duration(played)
     if duration < window_s:
-        if repeats and rng.random() < 0.8:
+        if repeats and rng.random() < settings.repeat_rate:
             played = _repeat(played, int(np.ceil(window_s / duration)) + 1)
-        elif rng.random() < 0.6:
-            played = _hold_ends(played, rng, window_s - duration)
-    duration = float(played.times_s[-1]) + _step(played)
+        elif rng.random() < settings.hold_rate:
+            start = rng.uniform(0.0, duration)
+            return cut(_hold_ends(played, window_s / 2), start, start + window_s)
+    return _cut_somewhere(played, settings, rng, window_s)
+
+
+def _cut_somewhere(
+    clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator, window_s: float
+) -> SkeletonClip:
+    duration = _duration(clip)
     start = rng.uniform(min(0.0, duration - window_s), max(0.0, duration - window_s))
     if rng.random() < settings.partial_rate and duration > settings.shortest_s:
         start += rng.choice([-1.0, 1.0]) * rng.uniform(0.0, window_s - min(settings.shortest_s, window_s))
     start = float(np.clip(start, settings.shortest_s - window_s, max(duration - settings.shortest_s, 0.0)))
-    return cut(played, start, start + window_s)
+    return cut(clip, start, start + window_s)
 
 
 def cut(clip: SkeletonClip, start_s: float, end_s: float) -> SkeletonClip:
@@ -163,6 +188,10 @@ def _step(clip: SkeletonClip) -> float:
     return float(np.median(np.diff(clip.times_s))) if clip.num_frames > 1 else 1 / 30
 
 
+def _duration(clip: SkeletonClip) -> float:
+    return float(clip.times_s[-1]) + _step(clip)
+
+
 def _repeat(clip: SkeletonClip, cycles: int) -> SkeletonClip:
     length = float(clip.times_s[-1]) + _step(clip)
     return replace(
@@ -173,20 +202,30 @@ def _repeat(clip: SkeletonClip, cycles: int) -> SkeletonClip:
     )
 
 
-def _hold_ends(clip: SkeletonClip, rng: np.random.Generator, missing_s: float) -> SkeletonClip:
+def _hold_ends(clip: SkeletonClip, held_s: float) -> SkeletonClip:
     """Let the person stand as they began for a while, and stay as they ended."""
     step = _step(clip)
-    before = int(rng.uniform(0, missing_s) / step)
-    after = int(missing_s / step) - before + 1
     counts = np.ones(clip.num_frames, int)
-    counts[0] += before
-    counts[-1] += after
+    counts[[0, -1]] += round(held_s / step)
     return replace(
         clip,
         keypoints=np.repeat(clip.keypoints, counts, axis=0),
         scores=np.repeat(clip.scores, counts, axis=0),
         times_s=np.arange(counts.sum()) * step,
     )
+
+
+def strum(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
+    """Swing one hand about the elbow as a guitarist does: Penn Action's annotators left those hands where they were."""
+    side = rng.choice(["left", "right"])
+    wrist, elbow = (clip.layout.index(f"{side}_{joint}") for joint in ("wrist", "elbow"))
+    swing = np.sin(2 * np.pi * rng.uniform(1.0, 4.0) * clip.times_s + rng.uniform(0, 2 * np.pi))
+    angle = rng.uniform(0.1, 0.6) * swing
+    arm = clip.keypoints[:, 0, wrist] - clip.keypoints[:, 0, elbow]
+    across = np.stack([-arm[:, 1], arm[:, 0]], axis=-1)
+    keypoints = clip.keypoints.copy()
+    keypoints[:, 0, wrist] += (np.cos(angle) - 1)[:, None] * arm + np.sin(angle)[:, None] * across
+    return replace(clip, keypoints=keypoints)
 
 
 def sway(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
@@ -220,7 +259,7 @@ def add_pose_noise(clip: SkeletonClip, settings: Augmentation, rng: np.random.Ge
     loose = _looseness(clip.layout)[:, None]
     jitter = rng.normal(size=clip.keypoints.shape) * rng.uniform(0, settings.jitter) * size * loose
     knots = rng.normal(size=(4, people, joints, 2)) * rng.uniform(0, settings.wander) * size * loose
-    keypoints = clip.keypoints + (jitter + _bend(knots, frames)).astype(np.float32)
+    keypoints = clip.keypoints + (jitter + _bend(knots, frames) + _head_offset(clip, settings, rng)).astype(np.float32)
     scores = clip.scores * (rng.random(clip.scores.shape) >= rng.uniform(0, settings.missing_share))
     if rng.random() < settings.swap_rate:
         keypoints = _swap_limbs(keypoints, clip.layout, rng)
@@ -242,12 +281,21 @@ def _looseness(layout: Layout) -> F32:
     return np.array([1.3 if name.split("_")[-1] in LOOSE_JOINTS else 0.8 for name in layout.joints], np.float32)
 
 
+def _head_offset(clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return one shift of the head for all frames: annotators mean its top, its middle or the face."""
+    offset = np.zeros((1, 1, clip.keypoints.shape[2], 2))
+    if "head" in clip.layout.joints:
+        offset[..., clip.layout.index("head"), :] = rng.normal(size=2) * settings.head_shift * _torso(clip)
+    return offset
+
+
 def _bend(knots: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
     """Interpolate a few offsets over all frames."""
     places = np.linspace(0, len(knots) - 1, frames)
     below = np.minimum(places.astype(int), len(knots) - 2)
     share = (places - below)[:, None, None, None]
-    return knots[below] * (1 - share) + knots[below + 1] * share
+    offsets: NDArray[np.float64] = knots[below] * (1 - share) + knots[below + 1] * share
+    return offsets
 
 
 def _span(frames: int, rng: np.random.Generator) -> slice:
@@ -285,4 +333,5 @@ def _cut_off(keypoints: F32, rng: np.random.Generator) -> F32:
     beyond = (
         keypoints[..., axis] > line if axis == 1 or rng.random() < 0.5 else keypoints[..., axis] < low + high - line
     )
-    return (~beyond).astype(np.float32)
+    kept: F32 = (~beyond).astype(np.float32)
+    return kept

@@ -1,6 +1,6 @@
 """How good a recogniser is: each figure of a card, from sequences that it was never trained on.
 
-Everything is measured the way the service works: windows of real time, probabilities averaged over a sequence's windows.
+Measured the way the service works: windows of real time, probabilities averaged over a sequence's windows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.recognise import calibrate
 from pipeline.values import SkeletonClip
-from training.augment import Augmentation, cut, draw_still_window, sway
+from training.augment import Augmentation, draw_still_window, view
+from training.recipe import Recipe
 from training.windows import Example, cover
 
 F32 = NDArray[np.float32]
@@ -106,6 +107,32 @@ def judge_still(
         [add_test_noise(draw_still_window(example.clip(), calm, rng, window_s=window_s), rng)] for example in examples
     ]
     return _judge(classify, windows, [idle_label] * len(windows), labels, 1.0)
+
+
+def as_seen(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
+    """Look at a 3D clip from the front or up to 45 degrees to a side; a 2D clip is as its camera saw it."""
+    if clip.keypoints.shape[-1] == 2:
+        return clip
+    return view(clip, Augmentation(yaw_deg=45, pitch_deg=(-5, 15), roll_deg=3), rng)
+
+
+def calibrated_temperature(
+    classify: Classifier, examples: Sequence[Example], recipe: Recipe, *, seed: int = 0
+) -> float:
+    """Return the temperature that fits held-out sequences as a camera would see them, and as many still windows."""
+    rng = np.random.default_rng(seed)
+    window_s = recipe.features.window_s
+    clips = [
+        (window, example.label)
+        for example in examples
+        for window in cover(add_test_noise(as_seen(example.clip(), rng), rng), window_s=window_s, stride_s=2 * STRIDE_S)
+    ]
+    clips += [
+        (draw_still_window(example.clip(), recipe.augmentation, rng, window_s=window_s), recipe.idle_label)
+        for example in examples[::4]
+    ]
+    truth = np.array([recipe.class_labels.index(label) for _, label in clips])
+    return fit_temperature(classify([clip for clip, _ in clips]), truth)
 
 
 def add_test_noise(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:

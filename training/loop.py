@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from models.registry import build
@@ -77,7 +77,7 @@ def train(
             rate = learning_rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            loss = F.cross_entropy(model(clips), labels, label_smoothing=recipe.label_smoothing)
+            loss = cross_entropy(model(clips), labels, label_smoothing=recipe.label_smoothing)
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             fabric.clip_gradients(model, optimiser, max_norm=recipe.gradient_clip)

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides how a recogniser is trained, as one frozen value; variants by ``dataclasses.replace``."""
+"""A recipe: all that decides how a recogniser is trained, as one frozen value; variants by ``dataclasses.replace``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,8 @@ class Recipe:
     """How to train one recogniser.
 
     ``labels`` maps each data set's classes to the recogniser's; a class that maps to ``None`` is left out, one that is
-    not named belongs to ``other_label``. ``repeated`` are the labels that people do over and over. ``idle_share`` and
+    not named belongs to ``other_label``. ``repeated`` are the labels that people do over and over, ``strummed`` those
+    whose hands the annotators left still. ``idle_share`` and
     ``other_share`` are the shares of those labels in training; the others are drawn by the square root of their number.
     ``left_out`` names data sets ("kard") or labels ("squat") that training must not see.
     """
@@ -24,13 +25,14 @@ class Recipe:
     features: FeatureSpec
     labels: Mapping[str, Mapping[str, str | None]]
     repeated: frozenset[str] = frozenset()
+    strummed: frozenset[str] = frozenset()
     idle_label: str = "idle"
     other_label: str = "other"
-    idle_share: float = 0.08
-    other_share: float = 0.15
+    idle_share: float = 0.14
+    other_share: float = 0.16
     left_out: frozenset[str] = frozenset()
     augmentation: Augmentation = field(default_factory=Augmentation)
-    epochs: int = 60
+    epochs: int = 62
     windows_per_epoch: int = 6000
     batch_size: int = 64
     learning_rate: float = 2e-3

@@ -1,4 +1,4 @@
-"""From labelled sequences to a stream of training windows: which sequences belong to which part, and how they are drawn."""
+"""From labelled sequences to training windows: which sequences belong to which part, and how windows are drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from pipeline.features import make_features
 from pipeline.layouts import layout_named
 from pipeline.values import SkeletonClip
-from training.augment import draw_still_window, draw_window
+from training.augment import draw_rest_window, draw_still_window, draw_window, strum
 from training.datasets.registry import reader_named
 from training.datasets.skeleton_set import SkeletonSet
 from training.recipe import Recipe
@@ -24,6 +24,8 @@ F64 = NDArray[np.float64]
 
 # Share of each set's groups (subjects, recordings) that calibrates and is never trained on.
 CALIBRATION_SHARE = 0.1
+# Share of the idle windows that show an action at their edge.
+REST_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,12 +107,12 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
     def _draw(self, label: str, rng: np.random.Generator) -> SkeletonClip:
         recipe, window_s = self.recipe, self.recipe.features.window_s
         if label == recipe.idle_label:
-            example = self.examples[rng.integers(len(self.examples))]
-            return draw_still_window(example.clip(), recipe.augmentation, rng, window_s=window_s)
+            example = self.examples[int(rng.integers(len(self.examples)))]
+            draw = draw_rest_window if rng.random() < REST_SHARE else draw_still_window
+            return draw(example.clip(), recipe.augmentation, rng, window_s=window_s)
         example = self._by_label[label][rng.choice(len(self._by_label[label]), p=self._example_shares[label])]
-        return draw_window(
-            example.clip(), recipe.augmentation, rng, window_s=window_s, repeats=label in recipe.repeated
-        )
+        clip = strum(example.clip(), rng) if label in recipe.strummed else example.clip()
+        return draw_window(clip, recipe.augmentation, rng, window_s=window_s, repeats=label in recipe.repeated)
 
     @cached_property
     def _by_label(self) -> dict[str, list[Example]]:
@@ -127,7 +129,8 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
             [0.0 if label in fixed else len(self._by_label[label]) ** 0.5 for label in recipe.class_labels]
         )
         shares *= (1 - sum(fixed.values())) / shares.sum()
-        return shares + np.array([fixed.get(label, 0.0) for label in recipe.class_labels])
+        total: F64 = shares + np.array([fixed.get(label, 0.0) for label in recipe.class_labels])
+        return total
 
     @cached_property
     def _example_shares(self) -> dict[str, Float64[F64, " Q"]]:

@@ -3,8 +3,8 @@
 Wang et al., "Cross-view Action Modeling, Learning and Recognition", CVPR 2014. Research data set. Official split:
 cameras 1 and 2 train, camera 3 test.
 
-x points to the camera's left and y up in the file. The frame rate is not documented: people walk 0.077 m a frame and take a
-step every 8 frames, which at a usual 0.9 m/s and 0.65 s a step is 12 frames a second, not the 30 of a Kinect.
+x points to the camera's left and y up in the file. The frame rate is not documented: people walk 0.077 m a frame and
+take a step every 8 frames, which at a usual 0.9 m/s and 0.65 s a step is 12 frames a second, not the 30 of a Kinect.
 """
 
 from pathlib import Path

@@ -70,7 +70,7 @@ class SkeletonSet:
 
     def label(self, index: int) -> str:
         """Return the class name of sequence ``index``."""
-        return self.classes[self.labels[index]]
+        return self.classes[int(self.labels[index])]
 
     def subset(self, chosen: Int64[I64, " Q"] | Bool[B1, " N"]) -> "SkeletonSet":
         """Keep the sequences that a mask or an index names; frames are shared, not copied."""

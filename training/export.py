@@ -1,0 +1,189 @@
+"""Turn a trained recogniser into an ONNX file, and let none out that says anything else than the model itself."""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from models.registry import Recogniser
+from pipeline.errors import ExportError, ModelError
+from pipeline.onnx import OnnxModel
+
+INPUT = "clips"
+OUTPUTS = ("logits", "frame_attention", "joint_attention")
+OPSET = 18  # the lowest that torch's exporter writes without converting
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written: bytes in the file, its opset, and how far any output was from the model's at most."""
+
+    path: Path
+    num_bytes: int
+    opset: int
+    max_difference: float
+
+
+def export_onnx(
+    model: nn.Module, path: Path, *, num_frames: int, num_people: int, num_joints: int, num_channels: int
+) -> ExportReport:
+    """Write a recogniser's ``explain`` to ``path``: one input "clips" [N, T, M, V, C], ``OUTPUTS``, N and T free.
+
+    The file appears only after onnxruntime on the CPU has agreed with the model within ``TOLERANCE`` for 1, 4 and, at
+    another number of frames, 2 clips. The model itself is left as it is, in training mode or not.
+
+    Raises:
+        ValueError: the model is no recogniser.
+        ExportError: it cannot be exported, or does not agree; nothing is left behind.
+    """
+    if not isinstance(model, Recogniser):
+        raise ValueError(f"expected a recogniser, which can explain itself, not {type(model).__name__}")
+    explainer = _Explainer(deepcopy(model).cpu().eval().requires_grad_(False))
+    joints = (num_people, num_joints, num_channels)
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        partial.write_bytes(_convert(explainer, torch.randn(2, num_frames, *joints)))
+        shapes = [(1, num_frames, *joints), (4, num_frames, *joints), (2, num_frames + 5, *joints)]
+        exported = OnnxModel(partial, threads=1)
+        if exported.inputs[0].shape != (None, None, *joints):
+            raise ExportError(
+                f"{type(model).__name__} holds for clips {exported.inputs[0].shape} only, not any N and T"
+            )
+        differences = _differences(explainer, exported, shapes)
+        _refuse_if_apart(differences, path)
+        os.replace(partial, path)
+    except (ModelError, torch.onnx.OnnxExporterError) as error:
+        raise ExportError(f"{type(model).__name__} cannot be exported: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return ExportReport(path, path.stat().st_size, OPSET, max(differences.values()))
+
+
+class _Explainer(nn.Module):
+    """Calls ``explain`` where the exporter calls ``forward``."""
+
+    def __init__(self, recogniser: Recogniser) -> None:
+        super().__init__()
+        self.recogniser = recogniser
+
+    def forward(self, clips: Float32[Tensor, "N T M V C"]) -> tuple[Tensor, Tensor, Tensor]:
+        return self.recogniser.explain(clips)
+
+
+def _convolution_input_gradient(
+    slope: Tensor, x: Tensor, weight: Tensor, _bias_sizes: object, stride: list[int], padding: list[int], *rest: object
+) -> tuple[Tensor, None, None]:
+    """Write the gradient of a convolution by its input as a convolution: kernel flipped, channels of a group swapped.
+
+    A strided one is first spread out over the frames that it came from, zeros in between; only time is ever strided.
+    """
+    _dilation, _transposed, _output_padding, groups, _mask = rest
+    assert isinstance(groups, int)
+    kernel = weight.shape[2:]
+    swapped = (
+        weight.reshape(groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
+    )  # [groups * C_in, C_out / groups, ...]
+    flipped = swapped.flip(*range(2, weight.dim()))
+    if stride[0] > 1:
+        gaps = [torch.zeros_like(slope)] * (stride[0] - 1)
+        slope = torch.stack([slope, *gaps], dim=3).flatten(2, 3)[:, :, : x.shape[2]]
+    outer = [size - 1 - margin for size, margin in zip(kernel, padding, strict=True)]
+    ones, none = [1] * len(kernel), [0] * len(kernel)
+    return torch.ops.aten.convolution(slope, flipped, None, ones, outer, ones, False, none, groups), None, None
+
+
+def _norm_input_gradient(
+    slope: Tensor, _x: Tensor, weight: Tensor, _mean: Tensor, variance: Tensor, *rest: object
+) -> tuple[Tensor, None, None]:
+    """Write the gradient of batch norm in evaluation mode by its input: a scale a channel."""
+    eps = rest[-2]
+    assert isinstance(eps, float)
+    scale = weight * torch.rsqrt(variance + eps)
+    return slope * scale.reshape(1, -1, *[1] * (slope.dim() - 2)), None, None
+
+
+# ONNX has no gradients: these two are written out, the rest is composed of operators that the exporter knows.
+_INPUT_GRADIENTS: Mapping[OpOverload, Callable[..., object]] = {
+    torch.ops.aten.convolution_backward.default: _convolution_input_gradient,
+    torch.ops.aten.native_batch_norm_backward.default: _norm_input_gradient,
+}
+
+
+def _convert(explainer: nn.Module, clips: Tensor) -> bytes:
+    with _quiet_exporter():
+        traced = make_fx(explainer, _INPUT_GRADIENTS, "symbolic", _allow_non_fake_inputs=True)(clips)
+        program = torch.onnx.export(
+            traced.eval(),
+            (clips,),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=({0: torch.export.Dim("N"), 1: torch.export.Dim("T")},),
+            opset_version=OPSET,
+            verbose=False,
+        )
+    if program is None:
+        raise torch.onnx.OnnxExporterError("the exporter returned nothing")
+    serialised: bytes = _without_notes(program.model_proto).SerializeToString()
+    return serialised
+
+
+def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes of every node: source lines with this machine's paths, half a megabyte of them."""
+    for noted in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        noted.ClearField("metadata_props")
+        noted.ClearField("doc_string")
+    model.graph.ClearField("value_info")
+    return model
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Silence what torch's exporter says about itself: its own deprecated calls, and that torchvision is not there."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated", category=FutureWarning)
+            yield
+    finally:
+        registration.setLevel(level)
+
+
+@torch.no_grad()
+def _differences(explainer: nn.Module, exported: OnnxModel, shapes: Sequence[tuple[int, ...]]) -> dict[str, float]:
+    """Return the largest absolute difference of each output over seeded random clips of these shapes."""
+    generator = torch.Generator().manual_seed(0)
+    differences = dict.fromkeys(OUTPUTS, 0.0)
+    for shape in shapes:
+        clips = torch.randn(shape, generator=generator)
+        expected, got = explainer(clips), exported.run({INPUT: clips.numpy()})
+        for name, output in zip(OUTPUTS, expected, strict=True):
+            if got[name].shape != tuple(output.shape):
+                raise ExportError(f"{name} of clips {shape}: expected {tuple(output.shape)}, got {got[name].shape}")
+            # np.maximum hands a NaN on, max does not.
+            differences[name] = float(np.maximum(differences[name], np.abs(got[name] - output.numpy()).max()))
+    return differences
+
+
+def _refuse_if_apart(differences: dict[str, float], path: Path) -> None:
+    apart = [f"{name} by {difference:.1e}" for name, difference in differences.items() if not difference <= TOLERANCE]
+    if apart:
+        raise ExportError(
+            f"{path.name} does not say what the model says: {', '.join(apart)}, at most {TOLERANCE:.0e} is allowed; "
+            "look for randomness and for branches that depend on the input"
+        )
