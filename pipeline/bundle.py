@@ -38,6 +38,7 @@ class Card:
     ``labels`` are snake_case, in the order of the logits. ``temperature`` divides the logits; ``thresholds`` hold, a
     label, the probability from which it is reported. ``silent_labels`` are known to the model but never reported: that
     nobody moves, that it is something else, and actions whose precision did not hold on data sets left out of training.
+    A window whose motion (``Features.motion``) is below ``still_motion`` is ``idle_label``, whatever the model says.
     ``metrics`` are figures in [0, 1] by name, each with the command that gives it in ``recipe``.
     """
 
@@ -48,6 +49,8 @@ class Card:
     features: FeatureSpec
     labels: tuple[str, ...]
     silent_labels: tuple[str, ...] = ()
+    idle_label: str | None = None
+    still_motion: float = 0.0
     temperature: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -63,9 +66,11 @@ class Card:
             raise ValueError(f"expected distinct labels, got {', '.join(self.labels) or 'none'}")
         if not self.temperature > 0:
             raise ValueError(f"expected a temperature above 0, got {self.temperature}")
-        unknown = {*self.thresholds, *self.silent_labels} - {*self.labels}
+        unknown = {*self.thresholds, *self.silent_labels, *filter(None, [self.idle_label])} - {*self.labels}
         if unknown:
-            raise ValueError(f"thresholds and silent_labels must name labels; {', '.join(sorted(unknown))} are none")
+            raise ValueError(
+                f"thresholds, silent_labels and idle_label must name labels; {', '.join(sorted(unknown))} are none"
+            )
 
     @property
     def action_labels(self) -> tuple[str, ...]:

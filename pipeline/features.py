@@ -31,6 +31,8 @@ MIN_JOINT_SCORE = 0.1
 BONES_IN_TORSOS = (("hip", "knee", 0.85), ("knee", "ankle", 0.85))
 # A gap longer than this is not filled: the person was away, not blinked over.
 MAX_FRAME_GAP_S = 0.5
+# Motion counts this far to both sides of a window's middle.
+MOTION_S = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,8 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     coordinates = np.where(known[..., None], _normalise(coordinates, known, layout), np.float32(0))
     values = _stack_channels(coordinates, scores, clip.times_s, grid_s, spec)
     values *= mask[..., None, None]
-    return Features(_pad_people(values, spec.num_people), _pad_people(mask, spec.num_people), _quality(seen))
+    motion = _motion(coordinates[:, 0], mask[:, 0], spec.window_s / spec.num_frames, layout)
+    return Features(_pad_people(values, spec.num_people), _pad_people(mask, spec.num_people), motion)
 
 
 def frame_times(start_s: float, end_s: float, num_frames: int) -> Float64[F64, " T"]:
@@ -138,8 +141,7 @@ def _normalise(
         return coordinates
     first = int(np.argmax(known.any(axis=(0, 2))))
     body, there = coordinates[:, first], known[:, first]
-    trunk = [layout.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "hip")]
-    trunk = [joint for joint in trunk if there[:, joint].any()] or list(range(len(layout)))
+    trunk = [joint for joint in _trunk(layout) if there[:, joint].any()] or list(range(len(layout)))
     centre = body[:, trunk][there[:, trunk]].mean(axis=0)
     normalised: F32 = (coordinates - centre) / np.float32(_body_scale(body, there, layout))
     return normalised
@@ -198,6 +200,22 @@ def _pad_people(values: NDArray[Scalar], num_people: int) -> NDArray[Scalar]:
     return np.concatenate([values, np.zeros((len(values), missing, *values.shape[2:]), values.dtype)], axis=1)
 
 
-def _quality(seen: Bool[B1, "T M V"]) -> float:
-    there = seen.any(axis=-1)
-    return float(seen[there].mean()) if there.any() else 0.0
+def _motion(body: Float32[F32, "T V D"], there: Bool[B1, " T"], step_s: float, layout: Layout) -> float:
+    """Measure how far the second most mobile joint goes, against the trunk, about the middle of the window.
+
+    The second, because one wrong joint is common and two are not; against the trunk, because a camera pans. A mean over
+    three frames takes out most of a pose network's jitter. Without enough frames to tell, the answer is infinite.
+    """
+    middle, reach = len(body) // 2, round(MOTION_S / step_s)
+    near = slice(max(middle - reach - 1, 0), middle + reach + 1)
+    frames = body[near][there[near]]
+    if len(frames) < 5:
+        return float("inf")
+    steady = (frames[:-2] + frames[1:-1] + frames[2:]) / 3
+    relative = steady - steady[:, _trunk(layout)].mean(axis=1, keepdims=True)
+    reaches = np.linalg.norm(relative.max(axis=0) - relative.min(axis=0), axis=-1)
+    return float(np.sort(reaches)[-2])
+
+
+def _trunk(layout: Layout) -> list[int]:
+    return [layout.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "hip")]

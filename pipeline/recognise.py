@@ -11,7 +11,7 @@ from pipeline.bundle import Bundle, Card
 from pipeline.errors import BrokenBundle
 from pipeline.features import make_features, stack_features
 from pipeline.onnx import OnnxModel
-from pipeline.values import F32, Prediction, SkeletonClip
+from pipeline.values import F32, Features, Prediction, SkeletonClip
 
 INPUT = "clips"
 OUTPUTS = ("logits", "frame_attention", "joint_attention")
@@ -54,14 +54,21 @@ class Recogniser:
 
     def logits(self, clips: Sequence[SkeletonClip]) -> Float32[F32, "N K"]:
         """Return the model's raw answer to each window: what evaluation calibrates and compares."""
-        return np.concatenate([self._run(batch)["logits"] for batch in _batches(clips)])
+        return np.concatenate([self._run(self._features(batch))["logits"] for batch in _batches(clips)])
 
-    def _run(self, clips: Sequence[SkeletonClip]) -> dict[str, NDArray[Any]]:
-        return self._model.run({INPUT: stack_features([make_features(clip, self.card.features) for clip in clips])})
+    def _features(self, clips: Sequence[SkeletonClip]) -> list[Features]:
+        return [make_features(clip, self.card.features) for clip in clips]
+
+    def _run(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
+        return self._model.run({INPUT: stack_features(features)})
 
     def _recognise_batch(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
-        outputs = self._run(clips)
+        features = self._features(clips)
+        outputs = self._run(features)
         probabilities = calibrate(outputs["logits"], self.card.temperature)
+        if self.card.idle_label:
+            idle = self.card.labels.index(self.card.idle_label)
+            probabilities = call_still(probabilities, features, idle, still_motion=self.card.still_motion)
         return [
             Prediction(
                 clip.start_s,
@@ -73,6 +80,15 @@ class Recogniser:
             )
             for place, clip in enumerate(clips)
         ]
+
+
+def call_still(
+    probabilities: Float32[F32, "N K"], features: Sequence[Features], idle: int, *, still_motion: float
+) -> Float32[F32, "N K"]:
+    """Return the probabilities with certainty of ``idle`` for windows in which nobody moves."""
+    still = np.array([window.motion < still_motion for window in features])
+    certain = np.arange(probabilities.shape[1]) == idle
+    return np.where(still[:, None], certain, probabilities).astype(np.float32)
 
 
 def _batches(clips: Sequence[SkeletonClip]) -> Iterator[Sequence[SkeletonClip]]:

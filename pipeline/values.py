@@ -136,12 +136,12 @@ class SkeletonClip:
 class Features:
     """What every recogniser takes: normalised joints, and which frames and people of them were really there.
 
-    ``quality`` is the share of joints that were seen where the clip has frames, in [0, 1].
+    ``motion`` is how far the first person moves about the middle of the window, in lengths of the torso.
     """
 
     values: Float32[F32, "T M V C"]
     mask: Bool[B1, "T M"]
-    quality: float
+    motion: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

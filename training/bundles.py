@@ -81,6 +81,8 @@ def export_bundle(run: Run, folds: Sequence[Run], data: Path, out: Path, *, vers
         features=recipe.features,
         labels=recipe.class_labels,
         silent_labels=reporting.silent,
+        idle_label=recipe.idle_label,
+        still_motion=recipe.still_motion,
         temperature=round(temperature, 4),
         thresholds=reporting.thresholds,
         metrics={name: round(value, 4) for name, value in {**metrics, **reporting.metrics}.items()},
@@ -124,7 +126,8 @@ def measure(classify: Classifier, parts: Parts, recipe: Recipe, *, temperature: 
     clean = judge_sequences(classify, tested, labels, window_s=window_s, temperature=temperature)
     noisy = judge_noisy(classify, tested, labels, temperature=temperature)
     windows = each_noisy_window(classify, tested, labels, temperature=temperature)
-    still = judge_still(classify, tested, labels, recipe.idle_label, window_s=window_s)
+    still = judge_still(classify, tested, recipe)
+    jittery = judge_still(classify, tested, recipe, noisy=True)
     held_out = judge_sequences(classify, parts.calibration, labels, window_s=window_s, temperature=temperature)
     return {
         "penn_action_top1": clean.top1(among=known),
@@ -132,6 +135,7 @@ def measure(classify: Classifier, parts: Parts, recipe: Recipe, *, temperature: 
         "penn_action_noisy_top1": noisy.top1(among=known),
         "penn_action_noisy_window_top1": windows.top1(among=known),
         "still_windows_called_idle": still.top1(),
+        "still_noisy_windows_called_idle": jittery.top1(),
         "held_out_groups_top1": held_out.top1(),
         "held_out_groups_calibration_error": calibration_error(held_out),
     }

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
-from pipeline.recognise import calibrate
+from pipeline.features import make_features
+from pipeline.recognise import calibrate, call_still
 from pipeline.values import SkeletonClip
 from training.augment import Augmentation, draw_still_window, view
 from training.recipe import Recipe
@@ -26,6 +27,9 @@ NOISE_JITTER = 0.03
 NOISE_MISSING = 0.15
 NOISE_WINDOW_S = 2.0
 STRIDE_S = 0.5
+CALM = Augmentation(
+    partial_rate=0, jitter=0, wander=0, head_shift=0, missing_share=0, lost_joint_rate=0, cut_off_rate=0, swap_rate=0
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,23 +94,20 @@ def each_noisy_window(
 
 
 def judge_still(
-    classify: Classifier,
-    examples: Sequence[Example],
-    labels: Sequence[str],
-    idle_label: str,
-    *,
-    window_s: float,
-    seed: int = 0,
+    classify: Classifier, examples: Sequence[Example], recipe: Recipe, *, noisy: bool = False, seed: int = 0
 ) -> Outcome:
-    """Judge one still window of each sequence: a pose held, with a little sway and the noise of the noisy test."""
+    """Judge one still window of each sequence: a pose held with a little sway, and pose noise if ``noisy``."""
     rng = np.random.default_rng(seed)
-    calm = Augmentation(
-        partial_rate=0, jitter=0, wander=0, missing_share=0, lost_joint_rate=0, cut_off_rate=0, swap_rate=0
+    windows = [draw_still_window(example.clip(), CALM, rng, window_s=recipe.features.window_s) for example in examples]
+    if noisy:
+        windows = [add_test_noise(window, rng) for window in windows]
+    probabilities = call_still(
+        calibrate(classify(windows), 1.0),
+        [make_features(window, recipe.features) for window in windows],
+        recipe.class_labels.index(recipe.idle_label),
+        still_motion=recipe.still_motion,
     )
-    windows = [
-        [add_test_noise(draw_still_window(example.clip(), calm, rng, window_s=window_s), rng)] for example in examples
-    ]
-    return _judge(classify, windows, [idle_label] * len(windows), labels, 1.0)
+    return Outcome(probabilities, (recipe.idle_label,) * len(windows), recipe.class_labels)
 
 
 def as_seen(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:

@@ -13,9 +13,9 @@ class Recipe:
 
     ``labels`` maps each data set's classes to the recogniser's; a class that maps to ``None`` is left out, one that is
     not named belongs to ``other_label``. ``repeated`` are the labels that people do over and over, ``strummed`` those
-    whose hands the annotators left still. ``idle_share`` and
-    ``other_share`` are the shares of those labels in training; the others are drawn by the square root of their number.
-    ``left_out`` names data sets ("kard") or labels ("squat") that training must not see.
+    whose hands the annotators left still. ``idle_share`` and ``other_share`` are the shares of those labels in
+    training; the others are drawn by the square root of their number. ``still_motion``: see ``Card``. ``left_out``
+    names data sets ("kard") or labels ("squat") that training must not see.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Recipe:
     other_label: str = "other"
     idle_share: float = 0.14
     other_share: float = 0.16
+    still_motion: float = 0.08
     left_out: frozenset[str] = frozenset()
     augmentation: Augmentation = field(default_factory=Augmentation)
     epochs: int = 62
