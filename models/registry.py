@@ -1,0 +1,125 @@
+"""Every recogniser by name: a dict, a decorator, and the signature that all of them share.
+
+A new recogniser is one new file in this folder: it is imported the first time that names are asked for.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+import models
+from pipeline.layouts import Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a recogniser is built for: skeletons of this layout in, this many classes out.
+
+    ``num_channels`` counts everything a joint carries: coordinates, and a score where there is one.
+    """
+
+    layout: Layout
+    num_classes: int
+    num_channels: int = 3
+    num_people: int = 1
+
+
+class Recogniser(nn.Module):
+    """The base of all recognisers: ``forward`` takes clips [N, T, M, V, C] and returns logits [N, K]."""
+
+    def explain(
+        self, x: Float32[Tensor, "N T M V C"]
+    ) -> tuple[Float32[Tensor, "N K"], Float32[Tensor, "N T"], Float32[Tensor, "N V"]]:
+        """Return logits, and how much each frame and each joint speaks for the winning class; both sum to 1.
+
+        It asks, to first order, how the winner's lead over the mean of all classes would change if a joint of a frame
+        were where that joint is on average: gradient times deviation (Simonyan et al. 2014; Ancona et al. 2018), summed
+        by magnitude. Maps of the last features (CAM) are cheaper, but after ten layers of graph convolution and
+        attention they no longer say which joint it was. Belongs to evaluation mode.
+        """
+        with torch.enable_grad():
+            clips = x.detach().requires_grad_()
+            logits = self(clips)
+            lead = logits.amax(dim=1) - logits.mean(dim=1)
+            (slope,) = torch.autograd.grad(lead.sum(), clips)
+        effect = (slope * (x - x.mean(dim=1, keepdim=True))).sum(dim=4).abs().sum(dim=2)  # [N, T, V]
+        return logits.detach(), _shares(effect.sum(dim=2)), _shares(effect.sum(dim=1))
+
+
+def _shares(effects: Float32[Tensor, "N places"]) -> Float32[Tensor, "N places"]:
+    """Make them sum to 1; where nothing has an effect, as of someone who stands still, all have the same share."""
+    some = effects + 1e-6
+    return some / some.sum(dim=1, keepdim=True)
+
+
+R = TypeVar("R", bound=Recogniser)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    build: Callable[..., Recogniser]
+    config: Callable[..., object]
+    options: tuple[str, ...]
+
+
+_ENTRIES: dict[str, _Entry] = {}
+
+
+def register(name: str, *, config: type) -> Callable[[type[R]], type[R]]:
+    """Enter a recogniser under a name; it is built as ``cls(task, config(**options))``.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def enter(cls: type[R]) -> type[R]:
+        if name in _ENTRIES:
+            raise ValueError(f"a recogniser named {name!r} is registered already: {', '.join(sorted(_ENTRIES))}")
+        _ENTRIES[name] = _Entry(cls, config, tuple(field.name for field in fields(config)))
+        return cls
+
+    return enter
+
+
+@cache
+def _discover() -> None:
+    """Import every module of this folder, so that each has entered itself."""
+    for module in pkgutil.iter_modules(models.__path__):
+        importlib.import_module(f"models.{module.name}")
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all recognisers, in alphabetical order."""
+    _discover()
+    return tuple(sorted(_ENTRIES))
+
+
+def build(
+    name: str,
+    *,
+    layout: Layout,
+    num_classes: int,
+    num_channels: int = 3,
+    num_people: int = 1,
+    options: Mapping[str, object] | None = None,
+) -> Recogniser:
+    """Build a recogniser with fresh weights; ``options`` are the fields of its config.
+
+    Raises:
+        ValueError: nothing is registered under that name, or it has no such option.
+    """
+    if name not in names():
+        raise ValueError(f"unknown recogniser {name!r}: expected one of {', '.join(names())}")
+    entry, chosen = _ENTRIES[name], dict(options or {})
+    unknown = sorted(set(chosen) - set(entry.options))
+    if unknown:
+        raise ValueError(f"{name} has no option {', '.join(unknown)}: expected some of {', '.join(entry.options)}")
+    task = Task(layout=layout, num_classes=num_classes, num_channels=num_channels, num_people=num_people)
+    return entry.build(task, entry.config(**chosen))
