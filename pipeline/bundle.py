@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import BrokenBundle
 from pipeline.features import FeatureSpec
@@ -84,16 +85,23 @@ class Card:
     @classmethod
     def from_json(cls, text: str) -> "Card":
         """Read a card; ``ValueError`` or ``TypeError`` for fields that are missing, unknown or out of range."""
-        fields = json.loads(text)
-        features = fields.pop("features")
-        features["channels"] = tuple(features["channels"])
-        return cls(
-            features=FeatureSpec(**features),
-            labels=tuple(fields.pop("labels")),
-            silent_labels=tuple(fields.pop("silent_labels", ())),
-            data=tuple(Source(**source) for source in fields.pop("data", ())),
-            **fields,
-        )
+        fields = _fields_of(cls, json.loads(text))
+        fields["features"] = FeatureSpec(**_fields_of(FeatureSpec, fields["features"]))
+        fields["data"] = tuple(Source(**_fields_of(Source, source)) for source in fields.get("data", ()))
+        return cls(**fields)
+
+
+def _fields_of(kind: type, value: object) -> dict[str, Any]:
+    """Return the fields of a dataclass that is written as a JSON object; arrays become tuples."""
+    name = kind.__name__
+    if not isinstance(value, dict):
+        raise ValueError(f"{name}: expected an object, got {value!r}")
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    needed = {field.name for field in known.values() if field.default is field.default_factory is dataclasses.MISSING}
+    for fault, names in (("missing", needed - value.keys()), ("unknown", value.keys() - known.keys())):
+        if names:
+            raise ValueError(f"{name}: {fault} {', '.join(sorted(names))}; expected {', '.join(known)}")
+    return {field: tuple(item) if isinstance(item, list) else item for field, item in value.items()}
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ class Bundle:
                 )
         try:
             card = Card.from_json((folder / CARD_FILE).read_text(encoding="utf-8"))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError) as error:
             raise BrokenBundle(f"{folder / CARD_FILE}: expected a card, but reading it failed: {error}") from error
         return cls(folder, card)
 
@@ -141,7 +149,7 @@ class Bundle:
         """Check the model file against its card; ``BrokenBundle`` if it is not the file that was exported."""
         if self.card.model_sha256 != self.sha256:
             raise BrokenBundle(
-                f"{self.model_path}: expected sha256 {self.card.model_sha256 or '(none in the card)'}, got {self.sha256}; "
+                f"{self.model_path}: expected sha256 {self.card.model_sha256 or '(none)'}, got {self.sha256}; "
                 "export the model again or restore the file"
             )
 

@@ -6,7 +6,7 @@ gives the same windows from any file or camera. Memory is one window a person.
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Windower:
         self.layout = layout
         self.window_s = window_s
         self.stride_s = stride_s
-        self._next = 0
+        self._next: float = -inf
         self._people: dict[int, _Sightings] = {}
 
     def push(self, poses: Poses, time_s: float) -> list[SkeletonClip]:
@@ -67,13 +67,12 @@ class Windower:
 
     def _cut_until(self, time_s: float) -> list[SkeletonClip]:
         clips = []
+        while self._people and self._next * self.stride_s + self.window_s / 2 <= time_s:
+            clips += self._cut_at(self._next * self.stride_s)
+            self._next += 1
+            self._forget_before(self._next * self.stride_s - self.window_s / 2)
         if not self._people:
             self._next = max(self._next, ceil((time_s - self.window_s / 2) / self.stride_s))
-        while self._next * self.stride_s + self.window_s / 2 <= time_s:
-            centre_s = self._next * self.stride_s
-            clips += self._cut_at(centre_s)
-            self._next += 1
-            self._forget_before(centre_s + self.stride_s - self.window_s / 2)
         return clips
 
     def _forget_before(self, time_s: float) -> None:

@@ -43,6 +43,8 @@ class Stream:
 
         Return who is followed in each frame, in px of the video.
         """
+        if not frames:
+            return []
         if self._tracker is None:
             width, height = frames[0].size_wh
             scale = frames[0].scale
@@ -104,7 +106,14 @@ class Engine:
         return stream.finish(video.info, video.warnings)
 
     def recognise_skeletons(self, clip: SkeletonClip, options: Options = DEFAULT_OPTIONS) -> Recognition:
-        """Return who did what in keypoints that the caller has already: px with y down, each place in M one person."""
+        """Return who did what in keypoints that the caller has already: px with y down, each place in M one person.
+
+        Raises:
+            ValueError: two people have the same track id.
+
+        """
+        if len(np.unique(clip.track_ids)) < len(clip.track_ids):
+            raise ValueError(f"track_ids: expected a different one for each person, got {clip.track_ids.tolist()}")
         reader = ActionReader(self.recogniser, options, layout=clip.layout)
         for place, time_s in enumerate(clip.times_s.tolist()):
             reader.take(_people_in(clip, place), time_s)
@@ -112,9 +121,10 @@ class Engine:
 
     def warm_up(self) -> None:
         """Run every network once, so that the first request is as quick as the next."""
-        picture = np.zeros((256, 256, 3), np.uint8)
-        stream = self.open_stream()
-        stream.push([Frame(picture, 0, 0.0)])
+        frame = Frame(np.zeros((256, 256, 3), np.uint8), 0, 0.0)
+        self.open_stream().push([frame])
+        if self.pose.needs_boxes:  # nobody is found in an empty picture
+            self.pose.follow([frame], [np.array([[64, 32, 192, 224]], np.float32)])
         self.recogniser.recognise([_standing_still(self.pose)])
 
 
@@ -173,7 +183,7 @@ def _people_in(clip: SkeletonClip, place: int) -> Poses:
     keypoints, scores = clip.keypoints[place, there, :, :2], clip.scores[place, there]
     seen = np.where(scores[..., None] > 0, keypoints, np.nan)
     boxes = np.concatenate([np.nanmin(seen, axis=1), np.nanmax(seen, axis=1)], axis=-1).astype(np.float32)
-    return Poses(keypoints, scores, boxes, scores.mean(axis=-1), np.flatnonzero(there))
+    return Poses(keypoints, scores, boxes, scores.mean(axis=-1), clip.track_ids[there])
 
 
 def _info_of(clip: SkeletonClip) -> VideoInfo:

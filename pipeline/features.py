@@ -52,8 +52,10 @@ class FeatureSpec:
                 f"expected num_frames >= 2, num_people >= 1 and window_s > 0, got {self.num_frames}, "
                 f"{self.num_people} and {self.window_s}"
             )
-        if not set(self.channels) <= set(CHANNELS):
-            raise ValueError(f"expected channels out of {', '.join(CHANNELS)}, got {', '.join(self.channels)}")
+        if not self.channels or not set(self.channels) <= set(CHANNELS):
+            raise ValueError(
+                f"expected channels out of {', '.join(CHANNELS)}, got {', '.join(self.channels) or 'none'}"
+            )
 
 
 def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
@@ -65,6 +67,8 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     """
     layout = layout_named(spec.layout)
     keypoints, scores = clip.keypoints, clip.scores
+    if not scores.size:
+        return _nobody(spec, layout)
     if clip.layout is not layout:
         keypoints, scores = map_joints(keypoints, scores, clip.layout.joints, layout)
     people = _choose_people(scores, spec.num_people)
@@ -78,7 +82,7 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     coordinates = np.where(known[..., None], _normalise(coordinates, known, layout), np.float32(0))
     values = _stack_channels(coordinates, scores, clip.times_s, grid_s, spec)
     values *= mask[..., None, None]
-    motion = _motion(coordinates[:, 0], mask[:, 0], spec.window_s / spec.num_frames, layout)
+    motion = _motion(coordinates[:, 0], known[:, 0], spec.window_s / spec.num_frames, layout)
     return Features(_pad_people(values, spec.num_people), _pad_people(mask, spec.num_people), motion)
 
 
@@ -91,6 +95,12 @@ def frame_times(start_s: float, end_s: float, num_frames: int) -> Float64[F64, "
 def stack_features(features: Sequence[Features]) -> Float32[F32, "N T M V C"]:
     """Batch windows for a recogniser."""
     return np.stack([window.values for window in features])
+
+
+def _nobody(spec: FeatureSpec, layout: Layout) -> Features:
+    shape = spec.num_frames, spec.num_people
+    values = np.zeros((*shape, len(layout), len(spec.channels)), np.float32)
+    return Features(values, np.zeros(shape, np.bool_), float("inf"))
 
 
 def _choose_people(scores: Float32[F32, "T M V"], num_people: int) -> NDArray[np.int64]:
@@ -141,7 +151,7 @@ def _normalise(
         return coordinates
     first = int(np.argmax(known.any(axis=(0, 2))))
     body, there = coordinates[:, first], known[:, first]
-    trunk = [joint for joint in _trunk(layout) if there[:, joint].any()] or list(range(len(layout)))
+    trunk = _trunk(layout, there)
     centre = body[:, trunk][there[:, trunk]].mean(axis=0)
     normalised: F32 = (coordinates - centre) / np.float32(_body_scale(body, there, layout))
     return normalised
@@ -200,7 +210,7 @@ def _pad_people(values: NDArray[Scalar], num_people: int) -> NDArray[Scalar]:
     return np.concatenate([values, np.zeros((len(values), missing, *values.shape[2:]), values.dtype)], axis=1)
 
 
-def _motion(body: Float32[F32, "T V D"], there: Bool[B1, " T"], step_s: float, layout: Layout) -> float:
+def _motion(body: Float32[F32, "T V D"], there: Bool[B1, "T V"], step_s: float, layout: Layout) -> float:
     """Measure how far the second most mobile joint goes, against the trunk, about the middle of the window.
 
     The second, because one wrong joint is common and two are not; against the trunk, because a camera pans. A mean over
@@ -208,14 +218,18 @@ def _motion(body: Float32[F32, "T V D"], there: Bool[B1, " T"], step_s: float, l
     """
     middle, reach = len(body) // 2, round(MOTION_S / step_s)
     near = slice(max(middle - reach - 1, 0), middle + reach + 1)
-    frames = body[near][there[near]]
-    if len(frames) < 5:
+    frames = body[near][there[near].any(axis=-1)]
+    joints = np.flatnonzero(there.any(axis=0))
+    if len(frames) < 5 or len(joints) < 2:
         return float("inf")
     steady = (frames[:-2] + frames[1:-1] + frames[2:]) / 3
-    relative = steady - steady[:, _trunk(layout)].mean(axis=1, keepdims=True)
+    relative = steady[:, joints] - steady[:, _trunk(layout, there)].mean(axis=1, keepdims=True)
     reaches = np.linalg.norm(relative.max(axis=0) - relative.min(axis=0), axis=-1)
     return float(np.sort(reaches)[-2])
 
 
-def _trunk(layout: Layout) -> list[int]:
-    return [layout.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "hip")]
+def _trunk(layout: Layout, there: Bool[B1, "T V"]) -> list[int]:
+    """Return the corners of the trunk that are there at all; if none is, all joints that are."""
+    known = np.flatnonzero(there.any(axis=0)).tolist()
+    corners = [layout.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "hip")]
+    return [joint for joint in corners if joint in known] or known

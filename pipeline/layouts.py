@@ -215,6 +215,7 @@ def map_joints(
     A joint of the same name is copied; another is the mean of its substitutes (``SUBSTITUTES``), with their mean score.
     What cannot be had comes out as zeros with score 0.
     """
+    keypoints = np.where(scores[..., None] > 0, keypoints, np.float32(0))  # unseen joints may hold anything, even NaN
     places = {name: place for place, name in enumerate(source)}
     mapped = np.zeros((*keypoints.shape[:-2], len(target), keypoints.shape[-1]), np.float32)
     mapped_scores = np.zeros((*scores.shape[:-1], len(target)), np.float32)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.bundle import Bundle, Card
 from pipeline.errors import BrokenBundle
 from pipeline.features import make_features, stack_features
+from pipeline.layouts import layout_named
 from pipeline.onnx import OnnxModel
 from pipeline.values import F32, Features, Prediction, SkeletonClip
 
@@ -32,11 +33,7 @@ class Recogniser:
         bundle.verify()
         self.bundle = bundle
         self._model = OnnxModel(bundle.model_path, provider=provider, threads=threads)
-        missing = {INPUT, *OUTPUTS} - {tensor.name for tensor in (*self._model.inputs, *self._model.outputs)}
-        if missing:
-            raise BrokenBundle(
-                f"{bundle.model_path}: expected {', '.join(sorted(missing))} among its inputs and outputs"
-            )
+        _check_fit(self._model, bundle)
 
     @property
     def card(self) -> Card:
@@ -54,7 +51,8 @@ class Recogniser:
 
     def logits(self, clips: Sequence[SkeletonClip]) -> Float32[F32, "N K"]:
         """Return the model's raw answer to each window: what evaluation calibrates and compares."""
-        return np.concatenate([self._run(self._features(batch))["logits"] for batch in _batches(clips)])
+        nothing = np.zeros((0, len(self.card.labels)), np.float32)
+        return np.concatenate([nothing, *(self._run(self._features(batch))["logits"] for batch in _batches(clips))])
 
     def _features(self, clips: Sequence[SkeletonClip]) -> list[Features]:
         return [make_features(clip, self.card.features) for clip in clips]
@@ -89,6 +87,26 @@ def call_still(
     still = np.array([window.motion < still_motion for window in features])
     certain = np.arange(probabilities.shape[1]) == idle
     return np.where(still[:, None], certain, probabilities).astype(np.float32)
+
+
+def _check_fit(model: OnnxModel, bundle: Bundle) -> None:
+    """Raise ``BrokenBundle`` for a model whose inputs and outputs are not what the card describes."""
+    shapes = {tensor.name: tensor.shape for tensor in (*model.inputs, *model.outputs)}
+    missing = {INPUT, *OUTPUTS} - shapes.keys()
+    if missing:
+        raise BrokenBundle(f"{bundle.model_path}: expected {', '.join(sorted(missing))} among its inputs and outputs")
+    spec, num_joints = bundle.card.features, len(layout_named(bundle.card.features.layout))
+    for name, sizes in (
+        (INPUT, (spec.num_frames, spec.num_people, num_joints, len(spec.channels))),
+        ("logits", (len(bundle.card.labels),)),
+        ("joint_attention", (num_joints,)),
+    ):
+        fits = [size in (None, wanted) for size, wanted in zip(shapes[name][1:], sizes, strict=False)]
+        if len(shapes[name]) != len(sizes) + 1 or not all(fits):
+            raise BrokenBundle(
+                f"{bundle.model_path}: its card asks for {name} of shape {(None, *sizes)}, it has {shapes[name]}; "
+                "export the model and its card together"
+            )
 
 
 def _batches(clips: Sequence[SkeletonClip]) -> Iterator[Sequence[SkeletonClip]]:

@@ -1,11 +1,11 @@
 """From a person's predictions, one every stride, to their actions: who did what, from when to when.
 
 Overlapping windows are merged with hysteresis: an action begins where its probability reaches the label's threshold,
-lasts while it stays above a share of it, and ends between two windows where the line between them crosses that share.
-What is shorter than a minimum is dropped; what is unsure is no action at all.
+lasts while it stays above a share of it and above all others, and ends between two windows where the line between them
+crosses either. What is shorter than a minimum is dropped; what is unsure is no action at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +21,8 @@ DEFAULT_THRESHOLD = 0.6
 NUM_KEY_FRAMES = 3
 NUM_KEY_JOINTS = 3
 KEY_FRAME_SPACING_S = 0.4
+# Attention counts for the moments this near.
+KEY_FRAME_REACH_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +30,8 @@ class SegmentSettings:
     """How predictions become segments; ``threshold`` replaces the card's where given.
 
     ``hold_share`` of the threshold keeps a running action alive; gaps up to ``bridge_s`` between two runs of one action
-    are bridged; segments under ``shortest_s`` are dropped. ``smooth_s`` is the width of the mean over neighbouring
-    windows.
+    are bridged; segments under ``shortest_s`` are dropped. ``smooth_s`` is the width, at half its height, of the mean
+    over neighbouring windows.
     """
 
     threshold: float | None = None
@@ -54,26 +56,28 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Line:
-    """One label's probability over time, and the level that keeps it alive."""
+    """How far one label's probability lies above its level and above its best rival, over time.
 
-    values: Float32[F32, " T"]
+    Where both are above 0 the label holds; of two labels never both do at one time.
+    """
+
+    margins: Float32[F32, "2 T"]
     moments_s: Float64[F64, " T"]
-    level: float
     seen_s: tuple[float, float]
 
     def start_s(self, first: int) -> float:
-        """When the line rose to the level before a moment, or when the person came."""
-        return self.seen_s[0] if first == 0 else self._crossing_s(first - 1)
+        """When the label took hold before a moment, or when the person came."""
+        return self.seen_s[0] if first == 0 else self._limit_s(first, first - 1)
 
     def end_s(self, last: int) -> float:
-        """When it fell below the level after a moment, or when the person left."""
-        return self.seen_s[1] if last == len(self.values) - 1 else self._crossing_s(last)
+        """When it lost hold after a moment, or when the person left."""
+        return self.seen_s[1] if last == len(self.moments_s) - 1 else self._limit_s(last, last + 1)
 
-    def _crossing_s(self, before: int) -> float:
-        low, high = self.values[before : before + 2].tolist()
-        share = 0.5 if low == high else min(max((self.level - low) / (high - low), 0.0), 1.0)
-        start_s, end_s = self.moments_s[before : before + 2].tolist()
-        return float(start_s + share * (end_s - start_s))
+    def _limit_s(self, held: int, lost: int) -> float:
+        """Return how far from one moment towards the next, which is lost, the label holds."""
+        pairs = zip(self.margins[:, held].tolist(), self.margins[:, lost].tolist(), strict=True)
+        share = min((here / (here - there) for here, there in pairs if there < 0), default=1.0)
+        return float(self.moments_s[held] + share * (self.moments_s[lost] - self.moments_s[held]))
 
 
 def find_segments(
@@ -81,22 +85,51 @@ def find_segments(
 ) -> tuple[Segment, ...]:
     """Return one person's actions in order of time; ``seen_s`` is when they were first and last in the picture.
 
-    ``predictions`` are in order of time, each centred on the moment that it speaks for.
+    ``predictions`` are in order of time. Where they have a gap, because too little was seen of the person, an action
+    ends and may begin anew.
     """
-    if not predictions:
-        return ()
-    moments_s = np.array([(prediction.start_s + prediction.end_s) / 2 for prediction in predictions])
-    probabilities = np.stack([prediction.probabilities for prediction in predictions])
-    smoothed = smooth(probabilities, moments_s, width_s=settings.smooth_s)
-    runs = _find_runs(smoothed, moments_s, card, settings, seen_s)
-    return tuple(_describe(run, predictions, smoothed, card, settings) for run in runs)
+    moments_s = np.array([prediction.centre_s for prediction in predictions])
+    segments: list[Segment] = []
+    for first, end, stretch_s in _stretches(moments_s, seen_s, bridge_s=settings.bridge_s):
+        probabilities = np.stack([prediction.probabilities for prediction in predictions[first:end]])
+        smoothed = smooth(probabilities, moments_s[first:end], width_s=settings.smooth_s)
+        runs = _find_runs(smoothed, moments_s[first:end], card, settings, stretch_s)
+        segments += [_describe(run, predictions[first:end], smoothed, card, settings) for run in runs]
+    return tuple(segments)
+
+
+def _stretches(
+    moments_s: Float64[F64, " T"], seen_s: tuple[float, float], *, bridge_s: float
+) -> Iterator[tuple[int, int, tuple[float, float]]]:
+    """Yield where each stretch of moments without a gap begins and ends, as places and in seconds.
+
+    What is never bridged is a gap, unless the moments are that far apart anyway. A stretch reaches half a step into a
+    gap, and to the first and last sight of the person where no gap lies between.
+    """
+    steps_s = np.diff(moments_s)
+    step_s = min(steps_s.tolist(), default=0.0)
+    limit_s = max(bridge_s, 1.5 * step_s)
+    bounds = [0, *(np.flatnonzero(steps_s > limit_s) + 1).tolist(), len(moments_s)]
+    for first, end in pairwise(bounds):
+        if end > first:
+            start_s = float(moments_s[first]) - (limit_s if first == 0 else step_s / 2)
+            end_s = float(moments_s[end - 1]) + (limit_s if end == len(moments_s) else step_s / 2)
+            yield first, end, (max(seen_s[0], start_s), min(seen_s[1], end_s))
 
 
 def smooth(probabilities: Float32[F32, "T K"], moments_s: Float64[F64, " T"], *, width_s: float) -> Float32[F32, "T K"]:
-    """Return the mean over the neighbours within half a width of each moment, the nearer the heavier."""
-    distance = np.abs(moments_s[:, None] - moments_s[None])
-    weights = np.maximum(1 - distance / max(width_s, 1e-6), 0).astype(np.float32)
-    smoothed: F32 = (weights @ probabilities) / weights.sum(axis=1, keepdims=True)
+    """Return the mean over the neighbours nearer than a width to each moment, the nearer the heavier."""
+    totals, weights = probabilities.copy(), np.ones((len(moments_s), 1), np.float32)
+    for apart in range(1, len(moments_s)):
+        distance = moments_s[apart:] - moments_s[:-apart]
+        share = np.maximum(1 - distance / max(width_s, 1e-6), 0).astype(np.float32)[:, None]
+        if not share.any():
+            break
+        totals[apart:] += share * probabilities[:-apart]
+        totals[:-apart] += share * probabilities[apart:]
+        weights[apart:] += share
+        weights[:-apart] += share
+    smoothed: F32 = totals / weights
     return smoothed
 
 
@@ -115,9 +148,11 @@ def _find_runs(
         threshold = (
             settings.threshold if settings.threshold is not None else card.thresholds.get(label, DEFAULT_THRESHOLD)
         )
-        line = _Line(probabilities[:, label_id], moments_s, settings.hold_share * threshold, seen_s)
-        held = (line.values >= line.level) & (winners == label_id)
-        entered = held & (line.values >= threshold)
+        values = probabilities[:, label_id]
+        rivals = np.delete(probabilities, label_id, axis=1).max(axis=1, initial=0.0)
+        line = _Line(np.stack([values - settings.hold_share * threshold, values - rivals]), moments_s, seen_s)
+        held = (line.margins >= 0).all(axis=0) & (winners == label_id)
+        entered = held & (values >= threshold)
         for first, last in _spans(_bridged(held, moments_s, settings.bridge_s)):
             if entered[first : last + 1].any():
                 runs.append(_Run(label_id, first, last, line.start_s(first), line.end_s(last)))
@@ -176,26 +211,32 @@ def _describe(
         run.start_s,
         run.end_s,
         tuple(LabelScore(card.labels[label_id], float(mean[label_id])) for label_id in best),
-        _key_frames(chosen, run),
+        _key_frames(chosen, run, window_s=card.features.window_s),
         _key_joints(chosen, card),
     )
 
 
-def _key_frames(predictions: Sequence[Prediction], run: _Run) -> tuple[float, ...]:
-    """Return the moments inside the run that the windows attend to most, apart from each other."""
+def _key_frames(predictions: Sequence[Prediction], run: _Run, *, window_s: float) -> tuple[float, ...]:
+    """Return the moments inside the run that the windows attend to most, apart from each other.
+
+    The model's frames span ``window_s`` about a window's middle, however short the window itself.
+    """
     if not predictions:
         return ()
     times_s = np.concatenate(
         [
-            frame_times(prediction.start_s, prediction.end_s, len(prediction.frame_attention))
+            prediction.centre_s + frame_times(-window_s / 2, window_s / 2, len(prediction.frame_attention))
             for prediction in predictions
         ]
     )
     weights = np.concatenate(
         [prediction.frame_attention * prediction.probabilities[run.label_id] for prediction in predictions]
     )
+    order = np.argsort(times_s, kind="stable")
+    weight_before = np.concatenate([[0.0], np.cumsum(weights[order], dtype=np.float64)])
     grid_s = np.arange(run.start_s, run.end_s, 1 / 15)
-    density = np.array([weights[np.abs(times_s - moment) < 0.1].sum() for moment in grid_s])
+    low, high = (np.searchsorted(times_s[order], grid_s + reach) for reach in (-KEY_FRAME_REACH_S, KEY_FRAME_REACH_S))
+    density = weight_before[high] - weight_before[low]
     chosen: list[float] = []
     for place in np.argsort(-density, kind="stable"):
         if all(abs(grid_s[place] - moment) >= KEY_FRAME_SPACING_S for moment in chosen):

@@ -158,6 +158,11 @@ class Prediction:
     frame_attention: Float32[F32, " T"]
     joint_attention: Float32[F32, " V"]
 
+    @property
+    def centre_s(self) -> float:
+        """The moment that the window speaks for."""
+        return (self.start_s + self.end_s) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:

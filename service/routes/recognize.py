@@ -95,6 +95,10 @@ def _refuse_wide(options: RecognizeOptions, engine: Engine) -> None:
     if options.window_s is not None and options.window_s > widest_s:
         expected = f"at most the {widest_s:g} s that the model sees at once"
         raise BadOptions([Fault(field="window_s", expected=expected, got=f"{options.window_s:g}")])
+    window_s = options.window_s or widest_s
+    if options.stride_s > window_s:
+        expected = f"at most the {window_s:g} s of a window"
+        raise BadOptions([Fault(field="stride_s", expected=expected, got=f"{options.stride_s:g}")])
 
 
 async def _hang_up(request: Request) -> None:

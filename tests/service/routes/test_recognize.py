@@ -253,6 +253,8 @@ def raw_h264() -> bytes:
         ({"top_k": "many"}, "top_k", "integer"),
         ({"threshold": 1.5}, "threshold", "less than or equal to 1"),
         ({"stride_s": 0.001}, "stride_s", "0.05"),
+        ({"stride_s": 2}, "stride_s", "at most the 1 s of a window"),
+        ({"stride_s": 0.5, "window_s": 0.4}, "stride_s", "at most the 0.4 s of a window"),
         ({"window_s": "nan"}, "window_s", "finite"),
         ({"window_s": 1.5}, "window_s", "at most the 1 s"),
         ({"keypoints": "perhaps"}, "keypoints", "boolean"),
