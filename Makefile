@@ -56,6 +56,8 @@ $(BIN)/python:
 
 $(SERVING): pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --editable .
+	@$(BIN)/python -c 'import cv2' || { \
+		echo "OpenCV cannot be loaded: install libGL and glib (Debian: apt-get install libgl1 libglib2.0-0)." >&2; exit 1; }
 	@touch $@
 
 # torch comes first and pinned, so that nothing after it chooses another build.
