@@ -22,6 +22,8 @@ ABOUT_PACKAGES = {
     "parity",
     "skew",
     "golden",
+    "api_page",
+    "end_to_end",
 }
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60

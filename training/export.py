@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.registry import Recogniser
 from pipeline.errors import ExportError, ModelError
@@ -24,7 +25,10 @@ from pipeline.onnx import OnnxModel
 INPUT = "clips"
 OUTPUTS = ("logits", "frame_attention", "joint_attention")
 OPSET = 18  # the lowest that torch's exporter writes without converting
-TOLERANCE = 1e-4
+# An explanation is a gradient: a feature that rounds to the other side of a ReLU's kink moves it by a step.
+TOLERANCES = {"logits": 1e-4, "frame_attention": 1e-3, "joint_attention": 1e-3}
+# Tracing takes axes of one length for the same axis: these two lengths are found nowhere else.
+TRACED_NT = (11, 41)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,9 @@ def export_onnx(
 ) -> ExportReport:
     """Write a recogniser's ``explain`` to ``path``: one input "clips" [N, T, M, V, C], ``OUTPUTS``, N and T free.
 
-    The file appears only after onnxruntime on the CPU has agreed with the model within ``TOLERANCE`` for 1, 4 and, at
-    another number of frames, 2 clips. The model itself is left as it is, in training mode or not.
+    The file appears only after onnxruntime on the CPU has agreed with the model within ``TOLERANCES`` for 1, 4 and, at
+    another number of frames, 2 clips. The model itself is left as it is, in training mode or not. Takes about a minute:
+    the exporter follows every size through the gradients. N must be 1 or more when the file is run.
 
     Raises:
         ValueError: the model is no recogniser.
@@ -55,7 +60,7 @@ def export_onnx(
     joints = (num_people, num_joints, num_channels)
     partial = path.with_name(f"{path.name}.part")
     try:
-        partial.write_bytes(_convert(explainer, torch.randn(2, num_frames, *joints)))
+        partial.write_bytes(_convert(explainer, torch.randn(*TRACED_NT, *joints)))
         shapes = [(1, num_frames, *joints), (4, num_frames, *joints), (2, num_frames + 5, *joints)]
         exported = OnnxModel(partial, threads=1)
         if exported.inputs[0].shape != (None, None, *joints):
@@ -65,7 +70,7 @@ def export_onnx(
         differences = _differences(explainer, exported, shapes)
         _refuse_if_apart(differences, path)
         os.replace(partial, path)
-    except (ModelError, torch.onnx.OnnxExporterError) as error:
+    except (ModelError, RuntimeError) as error:  # torch has no narrower one for a model that it cannot follow
         raise ExportError(f"{type(model).__name__} cannot be exported: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -90,7 +95,8 @@ def _convolution_input_gradient(
 
     A strided one is first spread out over the frames that it came from, zeros in between; only time is ever strided.
     """
-    _dilation, _transposed, _output_padding, groups, _mask = rest
+    dilation, _transposed, _output_padding, groups, _mask = rest
+    assert isinstance(dilation, list)
     assert isinstance(groups, int)
     kernel = weight.shape[2:]
     swapped = (
@@ -100,9 +106,9 @@ def _convolution_input_gradient(
     if stride[0] > 1:
         gaps = [torch.zeros_like(slope)] * (stride[0] - 1)
         slope = torch.stack([slope, *gaps], dim=3).flatten(2, 3)[:, :, : x.shape[2]]
-    outer = [size - 1 - margin for size, margin in zip(kernel, padding, strict=True)]
+    outer = [gap * (size - 1) - margin for gap, size, margin in zip(dilation, kernel, padding, strict=True)]
     ones, none = [1] * len(kernel), [0] * len(kernel)
-    return torch.ops.aten.convolution(slope, flipped, None, ones, outer, ones, False, none, groups), None, None
+    return torch.ops.aten.convolution(slope, flipped, None, ones, outer, dilation, False, none, groups), None, None
 
 
 def _norm_input_gradient(
@@ -123,7 +129,7 @@ _INPUT_GRADIENTS: Mapping[OpOverload, Callable[..., object]] = {
 
 
 def _convert(explainer: nn.Module, clips: Tensor) -> bytes:
-    with _quiet_exporter():
+    with _quiet_exporter(), sdpa_kernel(SDPBackend.MATH):  # fused attention has no gradient that ONNX could follow
         traced = make_fx(explainer, _INPUT_GRADIENTS, "symbolic", _allow_non_fake_inputs=True)(clips)
         program = torch.onnx.export(
             traced.eval(),
@@ -181,9 +187,13 @@ def _differences(explainer: nn.Module, exported: OnnxModel, shapes: Sequence[tup
 
 
 def _refuse_if_apart(differences: dict[str, float], path: Path) -> None:
-    apart = [f"{name} by {difference:.1e}" for name, difference in differences.items() if not difference <= TOLERANCE]
+    apart = [
+        f"{name} by {difference:.1e} ({TOLERANCES[name]:.0e} is allowed)"
+        for name, difference in differences.items()
+        if not difference <= TOLERANCES[name]
+    ]
     if apart:
         raise ExportError(
-            f"{path.name} does not say what the model says: {', '.join(apart)}, at most {TOLERANCE:.0e} is allowed; "
+            f"{path.name} does not say what the model says: {', '.join(apart)}; "
             "look for randomness and for branches that depend on the input"
         )

@@ -5,7 +5,7 @@ other people and cameras), on the actions (unknown to it), and on the calibratio
 has a say in a threshold; it only measures what the thresholds come to.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,18 @@ from training.recipe import Recipe
 from training.runs import Run, classifier
 from training.windows import Example, cover, divide, read_sets
 
-THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+# Above 0.9 a threshold would ask for more than the mean over an action's windows can give.
+THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))
 # The precision that a label must hold on what training never saw, and the fewest sequences that must speak for it.
 PRECISION = 0.9
 FEWEST_SEQUENCES = 15
+# Of actions that nobody taught it, a recogniser may name this share at most.
+UNKNOWN_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a fold's model said of one sequence at its surest window, and what is true.
+    """What a fold's model said of one sequence, on average over its windows, and what is true.
 
     ``source`` is the data set; ``is_foreign`` says that the data set was left out, ``is_unknown`` that the action was.
     ``is_tested`` marks official test sequences.
@@ -43,24 +46,56 @@ class Verdict:
 
 def judge_folds(folds: Sequence[Run], data: Path, *, seed: int = 0) -> list[Verdict]:
     """Return every fold's verdicts on what it did not train on, under simulated pose noise."""
+    check_folds(folds)
     return [verdict for fold in folds for verdict in _judge_fold(fold, data, np.random.default_rng(seed))]
 
 
-def choose_thresholds(verdicts: Sequence[Verdict], labels: Sequence[str]) -> dict[str, float]:
-    """Return for each label the lowest threshold from which its reports are right often enough, if there is one.
+def check_folds(folds: Sequence[Run]) -> None:
+    """Refuse runs that left nothing out (``ValueError``): they have nothing to say of what they never saw."""
+    whole = [str(fold.folder) for fold in folds if not fold.recipe.left_out]
+    if whole:
+        raise ValueError(f"expected folds, runs that leave something out; {', '.join(whole)} left out nothing")
 
-    Only sequences outside official test splits count. A label with too few reports to tell is left out as well.
+
+def choose_thresholds(verdicts: Sequence[Verdict], labels: Sequence[str], *, home: Collection[str]) -> dict[str, float]:
+    """Return the score from which each label may be reported; a label that may never be is left out.
+
+    No label may speak below the score at which at most ``UNKNOWN_SHARE`` of unknown actions are named. From there up,
+    labels of the ``home`` set speak unless their reports of known actions are wrong too often; others must be right on
+    data sets left out of training. Sequences of official test splits have no say.
     """
-    chosen = {}
     usable = [verdict for verdict in verdicts if not verdict.is_tested]
+    floor = _floor([verdict.score for verdict in usable if verdict.is_unknown])
+    chosen = {}
     for label in labels:
-        reports = [verdict for verdict in usable if verdict.said == label]
-        for threshold in THRESHOLDS:
-            sure = [verdict.truth == label for verdict in reports if verdict.score >= threshold]
-            if len(sure) >= FEWEST_SEQUENCES and np.mean(sure) >= PRECISION:
-                chosen[label] = threshold
-                break
+        reports = [verdict for verdict in usable if verdict.said == label and not verdict.is_unknown]
+        if label not in home:
+            reports = [report for report in reports if report.is_foreign]
+        threshold = _lowest_sure(reports, floor, is_trusted=label in home)
+        if threshold is not None:
+            chosen[label] = threshold
     return chosen
+
+
+def _floor(unknown_scores: Sequence[float]) -> float:
+    """Return the lowest threshold that names few enough unknown actions."""
+    scores = np.array(unknown_scores)
+    named = (threshold for threshold in THRESHOLDS if not len(scores) or (scores >= threshold).mean() <= UNKNOWN_SHARE)
+    return next(named, THRESHOLDS[-1])
+
+
+def _lowest_sure(reports: Sequence[Verdict], floor: float, *, is_trusted: bool) -> float | None:
+    """Return the lowest threshold from the floor up at which reports are right often enough.
+
+    Where there are too few to tell, a trusted label may speak and another may not.
+    """
+    for threshold in (threshold for threshold in THRESHOLDS if threshold >= floor):
+        right = [report.truth == report.said for report in reports if report.score >= threshold]
+        if len(right) < FEWEST_SEQUENCES:
+            return threshold if is_trusted else None
+        if np.mean(right) >= PRECISION:
+            return threshold
+    return THRESHOLDS[-1] if is_trusted else None
 
 
 def unknown_report_rate(verdicts: Sequence[Verdict], thresholds: Mapping[str, float]) -> float:
@@ -71,7 +106,7 @@ def unknown_report_rate(verdicts: Sequence[Verdict], thresholds: Mapping[str, fl
 
 
 def foreign_precision(verdicts: Sequence[Verdict], thresholds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
-    """Return, a label, the precision of its reports on data sets left out of training, and their number."""
+    """Return the precision of labels on data sets left out of training, and the reports it is of, if enough to tell."""
     table = {}
     for label, threshold in thresholds.items():
         right = [
@@ -79,7 +114,7 @@ def foreign_precision(verdicts: Sequence[Verdict], thresholds: Mapping[str, floa
             for verdict in verdicts
             if verdict.is_foreign and verdict.said == label and verdict.score >= threshold
         ]
-        if right:
+        if len(right) >= FEWEST_SEQUENCES:
             table[label] = (float(np.mean(right)), len(right))
     return table
 

@@ -3,14 +3,15 @@
 lightning-fabric places the model and the batches; everything else is here.
 """
 
-import csv
 import logging
 import math
+import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -19,6 +20,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from models.registry import build
+from pipeline.errors import DataError
 from pipeline.layouts import layout_named
 from training.recipe import Recipe
 from training.windows import Example, WindowDataset
@@ -96,6 +98,17 @@ def train(
     return average
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what an epoch left behind, on the CPU; ``DataError`` if there is none that can be read."""
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: expected a checkpoint, found none; train the run first") from error
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: expected a checkpoint, but it cannot be read; train the run again") from error
+    return state
+
+
 def learning_rate(recipe: Recipe, progress: float) -> float:
     """Rise linearly over the warm-up, then fall along a cosine to zero; ``progress`` in [0, 1]."""
     if progress < recipe.warmup_share:
@@ -122,14 +135,14 @@ def _batches(dataset: WindowDataset, recipe: Recipe, fabric: Fabric, workers: in
 
 
 def _write_log(path: Path, record: EpochRecord) -> None:
-    fresh = record.epoch == 0 or not path.exists()
-    with path.open("w" if fresh else "a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(EpochRecord.__dataclass_fields__)
-        writer.writerow(
-            [record.epoch, f"{record.learning_rate:.6g}", f"{record.loss:.5f}", f"{record.windows_per_s:.0f}"]
-        )
+    """Add a line for the epoch; a line that a killed run wrote for it, and later ones, are replaced."""
+    logged = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
+    earlier = [line for line in logged if int(line.split(",")[0]) < record.epoch]
+    line = f"{record.epoch},{record.learning_rate:.6g},{record.loss:.5f},{record.windows_per_s:.0f}"
+    header = ",".join(field.name for field in fields(EpochRecord))
+    partial = path.with_suffix(".csv.partial")
+    partial.write_text("\n".join([header, *earlier, line]) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def _save(path: Path, epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module) -> None:
@@ -140,6 +153,7 @@ def _save(path: Path, epoch: int, model: nn.Module, optimiser: torch.optim.Optim
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "average": average.state_dict(),
+        "chance": [torch.get_rng_state(), *torch.cuda.get_rng_state_all()],
     }
     torch.save(state, partial)
     partial.replace(path)
@@ -149,8 +163,17 @@ def _restore(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, ave
     """Load a checkpoint and return the epoch to go on with; 0 where there is none."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = read_checkpoint(path)
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
     average.load_state_dict(state["average"])
+    _go_on_drawing(state.get("chance", []))  # so that dropout draws what it would have drawn
     return int(state["epoch"])
+
+
+def _go_on_drawing(chance: Sequence[Tensor]) -> None:
+    """Set torch's generators, the CPU's first, to where a checkpoint left them."""
+    if chance:
+        torch.set_rng_state(chance[0])
+    if len(chance) == 1 + torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(chance[1:])

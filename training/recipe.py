@@ -16,6 +16,10 @@ class Recipe:
     whose hands the annotators left still. ``idle_share`` and ``other_share`` are the shares of those labels in
     training; the others are drawn by the square root of their number. ``still_motion``: see ``Card``. ``left_out``
     names data sets ("kard") or labels ("squat") that training must not see.
+
+    Raises:
+        ValueError: a count is below 1, or ``left_out`` names something that is not there.
+
     """
 
     name: str
@@ -44,9 +48,25 @@ class Recipe:
     average_decay: float = 0.998
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.windows_per_epoch, self.batch_size) < 1:
+            raise ValueError(
+                f"expected epochs, windows_per_epoch and batch_size of 1 or more, got {self.epochs}, "
+                f"{self.windows_per_epoch} and {self.batch_size}"
+            )
+        known = {*self.labels, *self._actions}
+        if unknown := self.left_out - known:
+            raise ValueError(
+                f"recipe {self.name!r} has no {', '.join(sorted(map(str, unknown)))} to leave out: expected data sets "
+                f"or labels out of {', '.join(sorted(known))}"
+            )
+
     @property
     def class_labels(self) -> tuple[str, ...]:
         """All labels in the order of the logits: actions by name, then idle and other."""
-        actions = {label for mapping in self.labels.values() for label in mapping.values() if label}
-        chosen = sorted(actions - self.left_out - {self.idle_label, self.other_label})
-        return (*chosen, self.idle_label, self.other_label)
+        return (*sorted(self._actions - self.left_out), self.idle_label, self.other_label)
+
+    @property
+    def _actions(self) -> set[str]:
+        named = {label for mapping in self.labels.values() for label in mapping.values() if label}
+        return named - {self.idle_label, self.other_label}

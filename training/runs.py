@@ -1,25 +1,29 @@
 """A training run on disk: a folder with what was trained (``run.json``), the log, and the checkpoint."""
 
+import hashlib
 import json
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from pipeline.errors import DataError
-from pipeline.features import make_features, stack_features
+from pipeline.features import FeatureSpec, make_features, stack_features
 from pipeline.values import F32, SkeletonClip
+from training.augment import Augmentation
 from training.evaluate import Classifier
-from training.loop import CHECKPOINT_FILE, build_recogniser
+from training.loop import CHECKPOINT_FILE, build_recogniser, read_checkpoint
 from training.recipe import Recipe
 from training.recipes.registry import recipe_named
 
 RUN_FILE = "run.json"
 BATCH = 128
+Settings = TypeVar("Settings", bound=Recipe | FeatureSpec | Augmentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +40,70 @@ class Run:
         """Write down what is about to be trained; ``ValueError`` for a recipe or a setting that does not exist."""
         run = cls(folder, changed(recipe_named(recipe_name), changes), changes, current_commit())
         folder.mkdir(parents=True, exist_ok=True)
-        record = {"recipe": recipe_name, "changes": dict(changes), "commit": run.commit}
+        record = {"recipe": recipe_name, "changes": dict(changes), "commit": run.commit, "sha256": digest(run.recipe)}
         (folder / RUN_FILE).write_text(json.dumps(record, indent=1, default=sorted) + "\n", encoding="utf-8")
         return run
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """Read a run's folder; ``DataError`` if it holds no run."""
+        """Read a run's folder; ``DataError`` if it holds no run, or one whose recipe has been rewritten since."""
         try:
             record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            recipe = changed(recipe_named(record["recipe"]), record["changes"])
+            run = cls(folder, recipe, record["changes"], record["commit"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"{folder}: expected a run with {RUN_FILE}, but reading it failed: {error}") from error
-        return cls(
-            folder, changed(recipe_named(record["recipe"]), record["changes"]), record["changes"], record["commit"]
-        )
+        if record.get("sha256", digest(recipe)) != digest(recipe):
+            raise DataError(
+                f"{folder}: recipe {record['recipe']!r} is no longer what this run was trained by; check out commit "
+                f"{run.commit or '(unknown)'}, or train again"
+            )
+        return run
 
     def load_model(self) -> nn.Module:
         """Return the trained model with its averaged weights; ``DataError`` if no epoch is complete."""
-        path = self.folder / CHECKPOINT_FILE
-        if not path.exists():
-            raise DataError(f"{path}: expected a checkpoint, found none; train the run first")
+        weights = read_checkpoint(self.folder / CHECKPOINT_FILE)["average"]
         model = build_recogniser(self.recipe)
-        model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["average"])
+        model.load_state_dict(weights)
         return model.eval()
 
 
 def changed(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
-    """Return the recipe with settings replaced; ``ValueError`` names a setting that it does not have."""
-    known = {field.name for field in fields(Recipe)}
-    unknown = sorted(set(changes) - known)
+    """Return the recipe with settings replaced, those of ``features`` and ``augmentation`` by name in a mapping.
+
+    Raises:
+        ValueError: it has no such setting, or the value is not of its kind.
+
+    """
+    return _replaced(recipe, changes)
+
+
+def _replaced(settings: Settings, changes: Mapping[str, object]) -> Settings:
+    known = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    unknown = sorted(set(changes) - set(known))
     if unknown:
-        raise ValueError(
-            f"recipe {recipe.name!r} has no setting {', '.join(unknown)}: expected {', '.join(sorted(known))}"
-        )
-    adapted = dict(changes)
-    if isinstance(left_out := changes.get("left_out"), Iterable):
-        adapted["left_out"] = frozenset(left_out)  # JSON knows lists only
-    return replace(recipe, **adapted)  # type: ignore[arg-type]  # names are checked above, values by their users
+        kind = type(settings).__name__
+        raise ValueError(f"{kind} has no setting {', '.join(unknown)}: expected some of {', '.join(sorted(known))}")
+    return replace(settings, **{name: _fitted(name, known[name], value) for name, value in changes.items()})
+
+
+def _fitted(name: str, old: object, new: object) -> Any:
+    """Return a new value in the type of the old one: JSON knows neither sets nor tuples, and writes 1.0 as 1."""
+    if isinstance(old, Recipe | FeatureSpec | Augmentation) and isinstance(new, Mapping):
+        return _replaced(old, new)
+    if isinstance(old, frozenset | tuple) and isinstance(new, list | tuple | frozenset):
+        return type(old)(new)
+    if isinstance(old, float) and type(new) is int:
+        return float(new)
+    if isinstance(new, type(old)) and not isinstance(new, bool):
+        return new
+    raise ValueError(f"{name}: expected a value such as {old!r}, got {new!r}")
+
+
+def digest(recipe: Recipe) -> str:
+    """Return the sha256 of all that a recipe says, but for its description."""
+    said = json.dumps(asdict(replace(recipe, description="")), default=sorted, sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def classifier(model: nn.Module, recipe: Recipe) -> Classifier:

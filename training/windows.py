@@ -57,9 +57,9 @@ def read_sets(recipe: Recipe, folder: Path) -> dict[str, SkeletonSet]:
 
 
 def divide(recipe: Recipe, sets: Mapping[str, SkeletonSet], *, tested: Sequence[str] = ("penn_action",)) -> Parts:
-    """Split all sequences into parts; what the recipe leaves out is in the test part only.
+    """Split all sequences into parts; what the recipe leaves out is in the test part only, under its own label.
 
-    Sets in ``tested`` keep their official test split out of training. A label that is left out becomes "other" there.
+    Sets in ``tested`` keep their official test split out of training.
     """
     parts: dict[str, list[Example]] = {"train": [], "calibration": [], "test": []}
     for name, source in sets.items():
@@ -124,7 +124,8 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
     @cached_property
     def _label_shares(self) -> Float64[F64, " K"]:
         recipe = self.recipe
-        fixed = {recipe.idle_label: recipe.idle_share, recipe.other_label: recipe.other_share}
+        other_share = recipe.other_share if self._by_label[recipe.other_label] else 0.0
+        fixed = {recipe.idle_label: recipe.idle_share, recipe.other_label: other_share}
         shares = np.array(
             [0.0 if label in fixed else len(self._by_label[label]) ** 0.5 for label in recipe.class_labels]
         )

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.errors import DataError
 from pipeline.layouts import PENN13, Layout
+from pipeline.values import I64
 from training.datasets.registry import register
-from training.datasets.skeleton_set import SkeletonSet, build_set, name_joints, read_arrays
+from training.datasets.skeleton_set import CORE_ARRAYS, SkeletonSet, build_set, name_joints, read_arrays
 
 HIDDEN_SCORE = 0.4
 CORNER_PX = 2.0
@@ -24,15 +26,21 @@ CLIPS_A_BLOCK = 10
 @register("penn_action")
 def read_penn_action(path: Path, layout: Layout = PENN13) -> SkeletonSet:
     """Read the set with sides as COCO has them, in px."""
-    arrays = dict(read_arrays(path, ("x", "offsets", "y", "classes", "joints", "train", "ids")))
+    arrays = dict(read_arrays(path, (*CORE_ARRAYS, "train", "ids"), channels=3))
     x = np.asarray(arrays["x"], np.float32)
     visible = x[..., 2] > 0
     cornered = (x[..., :2] <= CORNER_PX).all(axis=-1)
     scores = np.where(visible, 1.0, HIDDEN_SCORE).astype(np.float32) * ~cornered
     arrays["x"] = x[..., :2]
-    order = np.array([int(identity) for identity in arrays["ids"]])
-    arrays["subject"] = np.asarray(order // CLIPS_A_BLOCK)
+    arrays["subject"] = _numbers(path, [str(identity) for identity in arrays["ids"]]) // CLIPS_A_BLOCK
     swap = {"left": "right", "right": "left"}
     names = name_joints([str(joint) for joint in arrays["joints"]])
     mended = tuple("_".join(swap.get(word, word) for word in name.split("_")) for name in names)
     return build_set("penn_action", arrays, layout=layout, scores=scores, fps=30.0, joints=mended)
+
+
+def _numbers(path: Path, identities: list[str]) -> I64:
+    odd = [identity for identity in identities if not identity.isdecimal()]
+    if odd:
+        raise DataError(f"{path}: expected clip numbers such as 0001 in ids, got {odd[0]!r}")
+    return np.array([int(identity) for identity in identities], np.int64)

@@ -5,6 +5,8 @@ A skeleton set file is an ``.npz`` without pickles: ``x`` (sum of T, V, C) float
 ``x[offsets[i]:offsets[i + 1]]``. docs/skeleton-sets.md is the reference.
 """
 
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +32,9 @@ JOINT_SPELLINGS: Mapping[str, str] = {
     "torso": "spine",
     "face": "head",
 }
+# What every file holds, and what it may hold with an entry a sequence.
+CORE_ARRAYS = ("x", "offsets", "y", "classes", "joints")
+A_SEQUENCE = ("train", "splits", "subject", "ids")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,7 @@ class SkeletonSet:
         return self.classes[int(self.labels[index])]
 
     def subset(self, chosen: Int64[I64, " Q"] | Bool[B1, " N"]) -> "SkeletonSet":
-        """Keep the sequences that a mask or an index names; frames are shared, not copied."""
+        """Keep the sequences that a mask or an index names; their frames are copied."""
         places = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         frames = [np.arange(self.offsets[place], self.offsets[place + 1]) for place in places]
         rows = np.concatenate(frames) if frames else np.zeros(0, np.int64)
@@ -90,42 +95,73 @@ class SkeletonSet:
 
 
 def read_arrays(
-    path: Path, needed: Sequence[str] = ("x", "offsets", "y", "classes", "joints")
+    path: Path, needed: Sequence[str] = CORE_ARRAYS, *, channels: int | None = None
 ) -> dict[str, Shaped[NDArray[np.generic], "..."]]:
-    """Read every array of a skeleton set file once.
+    """Read every array of a skeleton set file once; ``channels`` is the C that the set's reader relies on.
 
     Raises:
-        DataError: the file is missing, is no ``.npz``, holds pickles, or lacks an array; or its arrays disagree.
+        DataError: the file is missing, is no ``.npz``, holds pickles, or lacks an array; its arrays disagree, or a
+            coordinate is not finite.
 
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # numpy leaves a broken file open, if it opens it itself
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a skeleton set (.npz), found no such file") from error
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: expected a skeleton set (.npz without pickles), but reading failed: {error}"
         ) from error
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise DataError(f"{path}: expected arrays {', '.join(needed)}; {', '.join(missing)} not found")
-    _check(path, arrays)
+    _check_kinds(path, arrays)
+    _check_shapes(path, arrays, channels)
+    _check_values(path, arrays)
     return arrays
 
 
-def _check(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-    x, offsets, labels = arrays["x"], arrays["offsets"], arrays["y"]
-    if x.ndim != 3 or x.shape[1] != len(arrays["joints"]):
+def _check_kinds(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    kinds = {"x": np.number, "offsets": np.integer, "y": np.integer, "subject": np.integer}
+    odd = [name for name, kind in kinds.items() if name in arrays and not np.issubdtype(arrays[name].dtype, kind)]
+    if odd:
         raise DataError(
-            f"{path}: expected x of shape (frames, {len(arrays['joints'])} joints, channels), got {x.shape}"
+            f"{path}: expected numbers in x and integers in {', '.join(list(kinds)[1:])}; {', '.join(odd)} has others"
         )
-    if len(offsets) != len(labels) + 1 or int(offsets[-1]) != len(x) or (np.diff(offsets) < 1).any():
-        raise DataError(f"{path}: offsets must rise from 0 to {len(x)} frames in {len(labels) + 1} steps")
-    if labels.min() < 0 or labels.max() >= len(arrays["classes"]):
+    deep = [name for name in CORE_ARRAYS[1:] if arrays[name].ndim != 1]
+    if deep:
+        raise DataError(f"{path}: expected one axis in {', '.join(CORE_ARRAYS[1:])}, not so in {', '.join(deep)}")
+
+
+def _check_shapes(path: Path, arrays: Mapping[str, NDArray[np.generic]], channels: int | None) -> None:
+    x, offsets, num_joints, num = arrays["x"], arrays["offsets"], len(arrays["joints"]), len(arrays["y"])
+    if x.ndim != 3 or x.shape[1:] != (num_joints, channels or x.shape[2]):
         raise DataError(
-            f"{path}: labels must lie in 0..{len(arrays['classes']) - 1}, got {labels.min()}..{labels.max()}"
+            f"{path}: expected x of shape (frames, {num_joints} joints, {channels or 'C'} channels), got {x.shape}"
         )
+    if not num:
+        raise DataError(f"{path}: expected sequences, found none")
+    apart = [name for name in A_SEQUENCE if name in arrays and arrays[name].shape[:1] != (num,)]
+    if apart:
+        raise DataError(f"{path}: expected one entry for each of {num} sequences, not so in {', '.join(apart)}")
+    if len(offsets) != num + 1 or offsets[0] != 0 or offsets[-1] != len(x) or (np.diff(offsets) < 1).any():
+        raise DataError(f"{path}: offsets must rise from 0 to {len(x)} frames in {num + 1} steps")
+
+
+def _check_values(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    labels, num_classes = np.asarray(arrays["y"], np.int64), len(arrays["classes"])
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise DataError(f"{path}: labels must lie in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}")
+    finite = np.isfinite(np.asarray(arrays["x"], np.float32)).all(axis=(1, 2))
+    if not finite.all():
+        frame = int(finite.argmin())
+        sequence = int(np.searchsorted(arrays["offsets"], frame, side="right")) - 1
+        name = f" ({arrays['ids'][sequence]})" if "ids" in arrays else ""
+        raise DataError(f"{path}: x must be finite throughout; in sequence {sequence}{name} frame {frame} of x is not")
 
 
 def name_joints(spelled: Sequence[str]) -> tuple[str, ...]:
@@ -151,10 +187,18 @@ def build_set(
     """Make a set from a file's arrays: ``x`` already in metres or px with y down, in the file's joints.
 
     ``scores`` default to 1 for every joint; ``groups`` to the subject, else to one sequence each.
+
+    Raises:
+        DataError: the layout can have none of the file's joints.
+
     """
     x = np.asarray(arrays["x"], np.float32)
     seen = np.ones(x.shape[:2], np.float32) if scores is None else scores
-    keypoints, seen = map_joints(x, seen, joints or name_joints([str(joint) for joint in arrays["joints"]]), layout)
+    names = joints or name_joints([str(joint) for joint in arrays["joints"]])
+    keypoints, seen = map_joints(x, seen, names, layout)
+    _, known = map_joints(x[:1], np.ones((1, len(names)), np.float32), names, layout)
+    if not known.any():
+        raise DataError(f"{name}: expected joints of {layout.name}, got none in {', '.join(names)}")
     num = len(arrays["y"])
     return SkeletonSet(
         name,

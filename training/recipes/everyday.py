@@ -36,6 +36,7 @@ LABELS: dict[str, dict[str, str | None]] = {
         "pick_up_with_two_hands": "pick_up",
         "walk_around": "walk",
         "carry": "walk",
+        "drop_trash": None,  # people walk to a bin, and that is most of it
         "sit_down": "sit_down",
         "stand_up": "stand_up",
         "throw": "throw",

@@ -1,0 +1,133 @@
+"""What is exported says what was trained, or is not exported at all."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.registry import Recogniser, build
+from pipeline.errors import ExportError
+from pipeline.layouts import LAYOUTS
+from pipeline.onnx import OnnxModel
+from training.export import INPUT, OUTPUTS, TOLERANCES, _convolution_input_gradient, export_onnx
+
+SHAPE = {"num_frames": 12, "num_people": 2, "num_joints": 13, "num_channels": 3}
+
+
+class Pooling(Recogniser):
+    """A recogniser that is quick to export."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classify = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(x.square().mean(dim=(1, 2, 3)))
+
+
+class Guessing(Pooling):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + torch.rand_like(x))
+
+
+class Inflexible(Pooling):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.reshape(-1, 12, 2, 13, 3))
+
+
+class Undefined(Pooling):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward((-x.abs()).sqrt())
+
+
+@pytest.fixture
+def stfnet() -> Recogniser:
+    torch.manual_seed(0)
+    options = {
+        "base_channels": 8,
+        "streams": ("joint", "bone_motion"),
+        "widths": (1, 2),
+        "strides": (1, 2),
+        "mcf_blocks": (1,),
+        "people": "present",
+    }
+    model = build("stfnet", layout=LAYOUTS["penn13"], num_classes=4, num_people=2, options=options)
+    model(torch.randn(8, 12, 2, 13, 3))  # so that batch norm has statistics
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_file_answers_as_the_model_for_any_number_of_clips_and_frames(stfnet: Recogniser, tmp_path: Path) -> None:
+    report = export_onnx(stfnet, tmp_path / "model.onnx", **SHAPE)
+    exported = OnnxModel(report.path, threads=1)
+    assert [node.name for node in exported.inputs] == [INPUT]
+    assert exported.inputs[0].shape == (None, None, 2, 13, 3)
+    assert stfnet.training
+    stfnet.eval()
+    for num_clips, num_frames in ((1, 12), (4, 12), (3, 7), (2, 30)):
+        clips = torch.randn(num_clips, num_frames, 2, 13, 3)
+        answers = exported.run({INPUT: clips.numpy()})
+        for name, expected in zip(OUTPUTS, stfnet.explain(clips), strict=True):
+            np.testing.assert_allclose(answers[name], expected.numpy(), atol=TOLERANCES[name])
+
+
+def test_the_report_is_of_the_file(tmp_path: Path) -> None:
+    report = export_onnx(Pooling(), tmp_path / "model.onnx", **SHAPE)
+    assert report.num_bytes == report.path.stat().st_size
+    assert report.opset == onnx.load(report.path).opset_import[0].version >= 17
+    assert 0 <= report.max_difference <= 1e-4
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_the_file_tells_nothing_of_the_machine_that_wrote_it(tmp_path: Path) -> None:
+    report = export_onnx(Pooling(), tmp_path / "model.onnx", **SHAPE)
+    assert b".py" not in report.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (Guessing(), "does not say what the model says: logits by"),
+        (Undefined(), "does not say what the model says: logits by nan"),
+        (Inflexible(), "Inflexible cannot be exported"),
+    ],
+    ids=["random", "nan", "fixed"],
+)
+def test_a_model_that_cannot_be_trusted_leaves_no_file(model: Recogniser, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=complaint):
+        export_onnx(model, tmp_path / "model.onnx", **SHAPE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_keeps_what_was_there_before(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"the last good one")
+    with pytest.raises(ExportError):
+        export_onnx(Guessing(), path, **SHAPE)
+    assert path.read_bytes() == b"the last good one"
+
+
+def test_what_is_no_recogniser_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a recogniser, which can explain itself, not Linear"):
+        export_onnx(nn.Linear(3, 4), tmp_path / "model.onnx", **SHAPE)
+
+
+@pytest.mark.parametrize("num_frames", [7, 8])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "groups"), [(9, 2, 1, 1), (3, 1, 4, 1), (3, 2, 3, 4), (1, 2, 1, 1)]
+)
+def test_the_written_out_gradient_of_a_convolution_is_its_gradient(
+    kernel: int, stride: int, dilation: int, groups: int, num_frames: int
+) -> None:
+    margin = dilation * (kernel // 2)
+    x, weight = torch.randn(2, 8, num_frames, 5, requires_grad=True), torch.randn(8, 8 // groups, kernel, 1)
+    y = torch.conv2d(x, weight, None, (stride, 1), (margin, 0), (dilation, 1), groups)
+    slope = torch.randn_like(y)
+    (expected,) = torch.autograd.grad(y, x, slope)
+    rest = [dilation, 1], False, [0, 0], groups, [True, False, False]
+    written, _, _ = _convolution_input_gradient(slope, x, weight, None, [stride, 1], [margin, 0], *rest)
+    torch.testing.assert_close(written, expected, atol=1e-4, rtol=1e-4)

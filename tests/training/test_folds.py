@@ -1,0 +1,162 @@
+"""Thresholds come from what training never saw, and official test splits have no say in them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.folds import (
+    FEWEST_SEQUENCES,
+    PRECISION,
+    THRESHOLDS,
+    UNKNOWN_SHARE,
+    Verdict,
+    choose_thresholds,
+    foreign_precision,
+    judge_folds,
+    unknown_report_rate,
+)
+from training.loop import train
+from training.recipe import Recipe
+from training.runs import Run
+from training.windows import divide, read_sets
+
+HOME = ("squat",)
+LABELS = ("squat", "wave")
+
+
+def verdict(
+    said: str,
+    score: float,
+    truth: str,
+    *,
+    is_foreign: bool = True,
+    is_unknown: bool = False,
+    is_tested: bool = False,
+    num: int = 1,
+) -> list[Verdict]:
+    """Return the same verdict a number of times."""
+    source = "kard" if is_foreign else "penn_action"
+    return [Verdict(said, score, truth, source, is_foreign, is_unknown, is_tested)] * num
+
+
+def chosen(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    return choose_thresholds(verdicts, LABELS, home=HOME)
+
+
+def test_an_everyday_action_speaks_from_the_lowest_score_at_which_it_is_right_often_enough() -> None:
+    verdicts = verdict("wave", 0.93, "wave", num=30) + verdict("wave", 0.62, "throw", num=10)
+    assert chosen(verdicts)["wave"] == 0.65
+
+
+def test_exactly_the_precision_asked_for_will_do() -> None:
+    wrong = 10
+    right = round(wrong * PRECISION / (1 - PRECISION))
+    verdicts = verdict("wave", 0.93, "wave", num=right) + verdict("wave", 0.93, "throw", num=wrong)
+    assert chosen(verdicts)["wave"] == THRESHOLDS[0]
+    assert "wave" not in chosen(verdicts + verdict("wave", 0.93, "throw", num=2))
+
+
+def test_an_everyday_action_with_too_few_reports_stays_silent() -> None:
+    assert "wave" in chosen(verdict("wave", 0.9, "wave", num=FEWEST_SEQUENCES))
+    assert "wave" not in chosen(verdict("wave", 0.9, "wave", num=FEWEST_SEQUENCES - 1))
+
+
+def test_an_everyday_action_must_be_right_on_sets_left_out_and_not_at_home() -> None:
+    assert "wave" not in chosen(verdict("wave", 0.9, "wave", is_foreign=False, num=100))
+    assert "squat" in chosen(verdict("squat", 0.9, "squat", is_foreign=False, num=100))
+
+
+def test_official_test_sequences_have_no_say() -> None:
+    wrong_in_tests = verdict("wave", 0.9, "throw", is_tested=True, num=1000)
+    unknown_in_tests = verdict("squat", 0.99, "golf", is_unknown=True, is_tested=True, num=1000)
+    verdicts = verdict("wave", 0.9, "wave", num=20) + verdict("squat", 0.9, "squat", is_foreign=False, num=20)
+    assert chosen(verdicts + wrong_in_tests + unknown_in_tests) == chosen(verdicts)
+    assert chosen(verdict("wave", 0.9, "wave", is_tested=True, num=100)).get("wave") is None
+
+
+def test_nobody_speaks_where_too_many_unknown_actions_would_be_named() -> None:
+    verdicts = verdict("wave", 0.95, "wave", num=100) + verdict("squat", 0.95, "squat", num=100)
+    share = math.ceil(100 * UNKNOWN_SHARE)
+    unknown = verdict("squat", 0.82, "golf", is_unknown=True, num=share + 1)
+    silent = verdict("other", 0.0, "golf", is_unknown=True, num=100 - share - 1)
+    assert chosen(verdicts) == dict.fromkeys(LABELS, THRESHOLDS[0])
+    assert chosen(verdicts + unknown + silent) == dict.fromkeys(LABELS, 0.85)
+
+
+def test_without_verdicts_only_labels_of_the_home_set_speak() -> None:
+    assert chosen([]) == {"squat": THRESHOLDS[0]}
+
+
+def test_unknown_actions_in_official_tests_are_counted_if_they_are_named() -> None:
+    verdicts = [
+        *verdict("squat", 0.9, "golf", is_unknown=True, is_tested=True),  # named
+        *verdict("squat", 0.6, "golf", is_unknown=True, is_tested=True),  # not sure enough
+        *verdict("wave", 0.99, "golf", is_unknown=True, is_tested=True),  # a label that is never reported
+        *verdict("other", 0.0, "golf", is_unknown=True, is_tested=True),
+        *verdict("squat", 0.9, "golf", is_unknown=True),
+        *verdict("squat", 0.9, "squat", is_tested=True),
+    ]
+    assert unknown_report_rate(verdicts, {"squat": 0.8}) == 0.25
+
+
+def test_without_unknown_actions_there_is_no_rate() -> None:
+    assert math.isnan(unknown_report_rate(verdict("squat", 0.9, "squat"), {"squat": 0.8}))
+
+
+def test_precision_is_measured_on_sets_left_out_from_the_threshold_up() -> None:
+    verdicts = [
+        *verdict("wave", 0.9, "wave", num=15),
+        *verdict("wave", 0.9, "throw", num=5),
+        *verdict("wave", 0.7, "throw", num=10),
+        *verdict("wave", 0.9, "throw", is_foreign=False, num=10),
+    ]
+    assert foreign_precision(verdicts, {"wave": 0.8, "squat": 0.8}) == {"wave": (0.75, 20)}
+
+
+def test_a_precision_of_too_few_reports_is_none() -> None:
+    few = verdict("wave", 0.9, "wave", num=FEWEST_SEQUENCES - 1)
+    assert foreign_precision(few, {"wave": 0.8}) == {}
+    assert foreign_precision(few + few[:1], {"wave": 0.8}) == {"wave": (1.0, FEWEST_SEQUENCES)}
+
+
+@pytest.fixture(scope="module")
+def fold(tiny: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    changes = {"left_out": ["kard", "squat"], "epochs": 2, "windows_per_epoch": 96}
+    run = Run.start(tmp_path_factory.mktemp("fold"), "tiny", changes)
+    train(run.recipe, divide(run.recipe, read_sets(run.recipe, data)).train, run.folder, workers=0)
+    return run
+
+
+def test_a_fold_is_judged_on_all_that_it_did_not_train_on(fold: Run, tiny: Recipe, data: Path) -> None:
+    verdicts = judge_folds([fold], data)
+    sets = read_sets(tiny, data)
+    kept = divide(replace(tiny, left_out=fold.recipe.left_out), sets).calibration
+    foreign = [verdict for verdict in verdicts if verdict.is_foreign]
+    unknown = [verdict for verdict in verdicts if verdict.is_unknown]
+    assert {verdict.source for verdict in foreign} == {"kard"}
+    assert len(foreign) == sum(sets["kard"].label(index) != "bend" for index in range(len(sets["kard"])))
+    assert {verdict.truth for verdict in unknown} == {"squat"}
+    assert len(unknown) == sum(sets["penn_action"].label(index) == "squat" for index in range(len(sets["penn_action"])))
+    assert len(verdicts) == len(foreign) + len(unknown) + len(kept)
+    assert 0 < sum(verdict.is_tested for verdict in verdicts) < len(unknown)
+
+
+def test_scores_are_probabilities_and_those_of_silent_labels_0(fold: Run, data: Path) -> None:
+    for verdict in judge_folds([fold], data):
+        assert 0 <= verdict.score <= 1
+        assert verdict.said in fold.recipe.class_labels
+        assert (verdict.score == 0) == (verdict.said in ("idle", "other"))
+
+
+def test_verdicts_are_drawn_by_the_seed(fold: Run, data: Path) -> None:
+    assert judge_folds([fold], data, seed=1) == judge_folds([fold], data, seed=1)
+    assert judge_folds([fold], data, seed=1) != judge_folds([fold], data, seed=2)
+
+
+def test_a_run_that_left_nothing_out_is_no_fold(tmp_path: Path, data: Path) -> None:
+    whole = Run.start(tmp_path / "whole", "tiny", {})
+    with pytest.raises(ValueError, match=r"expected folds, runs that leave something out; .*whole left out nothing"):
+        judge_folds([whole], data)

@@ -1,0 +1,215 @@
+"""Which sequences belong to which part, and which windows an epoch has."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from pipeline.errors import DataError
+from pipeline.values import SkeletonClip
+from training.datasets.skeleton_set import SkeletonSet
+from training.recipe import Recipe
+from training.recipes.everyday import everyday
+from training.windows import Example, Parts, WindowDataset, cover, divide, held_out_groups, read_sets
+
+MakeClip = Callable[..., SkeletonClip]
+
+
+@pytest.fixture(scope="module")
+def sets(tiny: Recipe, data: Path) -> dict[str, SkeletonSet]:
+    return read_sets(tiny, data)
+
+
+@pytest.fixture(scope="module")
+def parts(tiny: Recipe, sets: dict[str, SkeletonSet]) -> Parts:
+    return divide(tiny, sets)
+
+
+def groups(examples: tuple[Example, ...]) -> set[tuple[str, int]]:
+    return {(example.source.name, int(example.source.groups[example.index])) for example in examples}
+
+
+def sequences(examples: tuple[Example, ...]) -> set[tuple[str, int]]:
+    return {(example.source.name, example.index) for example in examples}
+
+
+def assert_parts_are_apart(parts: Parts) -> None:
+    assert not groups(parts.train) & groups(parts.calibration)
+    for one, other in ((parts.train, parts.test), (parts.calibration, parts.test)):
+        assert not sequences(one) & sequences(other)
+    for example in (*parts.train, *parts.calibration):
+        assert example.source.name != "penn_action" or example.source.train[example.index]
+
+
+def test_sets_are_read_in_the_layout_of_the_recipe(sets: dict[str, SkeletonSet]) -> None:
+    assert {name: read.layout.name for name, read in sets.items()} == {"penn_action": "penn13", "kard": "penn13"}
+
+
+def test_a_data_set_that_is_missing_is_named(tiny: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"penn_action\.npz: expected a skeleton set \(\.npz\), found no such file"):
+        read_sets(tiny, tmp_path)
+
+
+def test_parts_share_no_sequence_and_calibration_no_group(parts: Parts) -> None:
+    assert_parts_are_apart(parts)
+    assert parts.train
+    assert {example.source.name for example in parts.calibration} == {"penn_action", "kard"}
+
+
+def test_the_official_test_split_is_the_test_and_nothing_else_is(parts: Parts, sets: dict[str, SkeletonSet]) -> None:
+    official = {("penn_action", int(index)) for index in np.flatnonzero(~sets["penn_action"].train)}
+    assert sequences(parts.test) == official
+
+
+def test_every_sequence_is_in_one_part_but_for_classes_that_the_recipe_drops(
+    parts: Parts, sets: dict[str, SkeletonSet]
+) -> None:
+    kept = sequences((*parts.train, *parts.calibration, *parts.test))
+    dropped = {(read.name, index) for read in sets.values() for index in range(len(read))} - kept
+    assert {sets[name].label(index) for name, index in dropped} == {"bend"}
+    assert {example.label for example in parts.train if example.source.label(example.index) == "drink"} == {"other"}
+
+
+@pytest.mark.parametrize("left_out", [{"kard"}, {"squat"}, {"kard", "squat"}, {"penn_action"}])
+def test_what_is_left_out_is_in_the_test_only(tiny: Recipe, sets: dict[str, SkeletonSet], left_out: set[str]) -> None:
+    divided = divide(replace(tiny, left_out=frozenset(left_out)), sets)
+    assert_parts_are_apart(divided)
+    seen = (*divided.train, *divided.calibration)
+    assert not {name for example in seen for name in (example.source.name, example.label)} & left_out
+    tested = Counter(name for example in divided.test for name in (example.source.name, example.label))
+    assert all(tested[name] for name in left_out)
+
+
+def test_the_groups_that_calibrate_are_always_the_same_and_a_tenth(sets: dict[str, SkeletonSet]) -> None:
+    for read in sets.values():
+        held = held_out_groups(read)
+        assert held == held_out_groups(read)
+        assert len(held) == max(1, round(0.1 * len(np.unique(read.groups[read.train]))))
+        assert held <= set(read.groups[read.train].tolist())
+
+
+def test_the_real_sets_are_divided_by_the_same_rules(shared: Path) -> None:
+    recipe = everyday()
+    divided = divide(recipe, read_sets(recipe, shared / "data"))
+    assert_parts_are_apart(divided)
+    assert len(divided.test) == 1068
+    assert {example.label for example in divided.train} == set(recipe.class_labels) - {"idle"}
+    assert 0.05 < len(divided.calibration) / len(divided.train) < 0.2
+
+
+def test_an_item_is_a_window_of_features_and_its_label(tiny: Recipe, parts: Parts) -> None:
+    dataset = WindowDataset(tiny, parts.train)
+    assert len(dataset) == tiny.windows_per_epoch
+    values, label = dataset[0]
+    assert values.shape == (12, 1, 13, 2)
+    assert values.dtype == torch.float32
+    assert 0 <= int(label) < len(tiny.class_labels)
+
+
+def test_an_item_is_the_same_whoever_loads_it(tiny: Recipe, parts: Parts) -> None:
+    dataset = WindowDataset(replace(tiny, windows_per_epoch=12), parts.train)
+    dataset.epoch = 3
+    alone = [torch.cat([item[place] for item in DataLoader(dataset, batch_size=5)]) for place in (0, 1)]
+    with_others = [
+        torch.cat([item[place] for item in DataLoader(dataset, batch_size=4, num_workers=2)]) for place in (0, 1)
+    ]
+    again = WindowDataset(replace(tiny, windows_per_epoch=12), parts.train)
+    again.epoch = 3
+    backwards = [again[item] for item in reversed(range(12))][::-1]
+    for one, other, single in zip(alone, with_others, zip(*backwards, strict=True), strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(one, torch.stack(single))
+
+
+def test_epochs_and_seeds_differ(tiny: Recipe, parts: Parts) -> None:
+    first, second = WindowDataset(tiny, parts.train), WindowDataset(tiny, parts.train)
+    second.epoch = 1
+    other = WindowDataset(replace(tiny, seed=1), parts.train)
+    windows = [torch.stack([dataset[item][0] for item in range(5)]) for dataset in (first, second, other)]
+    assert not torch.equal(windows[0], windows[1])
+    assert not torch.equal(windows[0], windows[2])
+
+
+def test_labels_are_drawn_in_the_shares_of_the_recipe(tiny: Recipe, parts: Parts) -> None:
+    dataset = WindowDataset(replace(tiny, windows_per_epoch=300), parts.train)
+    shares = dict(zip(tiny.class_labels, dataset._label_shares, strict=True))
+    assert sum(shares.values()) == pytest.approx(1)
+    assert (shares["idle"], shares["other"]) == pytest.approx((tiny.idle_share, tiny.other_share))
+    number = Counter(example.label for example in parts.train)
+    assert shares["squat"] / shares["wave"] == pytest.approx((number["squat"] / number["wave"]) ** 0.5)
+    drawn = np.bincount([int(dataset[item][1]) for item in range(300)], minlength=7) / 300
+    np.testing.assert_allclose(drawn, list(shares.values()), atol=0.08)
+
+
+def test_within_a_label_a_set_counts_by_the_square_root_of_its_size(tiny: Recipe, sets: dict[str, SkeletonSet]) -> None:
+    kard = [Example(sets["kard"], index, "wave") for index in range(9)]
+    penn = [Example(sets["penn_action"], index, "wave") for index in range(4)]
+    shares = WindowDataset(tiny, (*kard, *penn))._example_shares["wave"]
+    assert shares.sum() == pytest.approx(1)
+    assert shares[:9].sum() == pytest.approx(3 / 5)
+
+
+def test_where_no_sequence_is_other_its_share_goes_to_the_actions(tiny: Recipe, parts: Parts) -> None:
+    named = tuple(example for example in parts.train if example.label != "other")
+    dataset = WindowDataset(tiny, named)
+    shares = dict(zip(tiny.class_labels, dataset._label_shares, strict=True))
+    assert shares["other"] == 0
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["idle"] == tiny.idle_share
+    assert int(dataset[0][1]) < 6
+
+
+def with_length(source: SkeletonSet, num_frames: int) -> SkeletonSet:
+    """Return a set with one sequence of that many frames for each of the source's classes."""
+    frames = [np.resize(source.clip(index).keypoints[:, 0], (num_frames, 13, source.keypoints.shape[-1]))
+              for index in (np.argmax(source.labels == label) for label in range(len(source.classes)))]  # fmt: skip
+    num = len(frames)
+    return replace(
+        source,
+        keypoints=np.concatenate(frames),
+        scores=np.ones((num * num_frames, 13), np.float32),
+        offsets=num_frames * np.arange(num + 1),
+        labels=np.arange(num),
+        groups=np.arange(num),
+        train=np.ones(num, bool),
+    )
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3000])
+def test_windows_of_every_label_are_finite_however_long_the_sequences(
+    tiny: Recipe, sets: dict[str, SkeletonSet], num_frames: int
+) -> None:
+    lengthened = {name: with_length(read, num_frames) for name, read in sets.items()}
+    examples = [
+        Example(read, index, label)
+        for name, read in lengthened.items()
+        for index in range(len(read))
+        if (label := tiny.labels[name].get(read.label(index), "other")) is not None
+    ]
+    dataset = WindowDataset(replace(tiny, windows_per_epoch=80), examples)
+    items = [dataset[item] for item in range(80)]
+    assert all(torch.isfinite(values).all() for values, _ in items)
+    assert {int(label) for _, label in items} == set(range(len(tiny.class_labels)))
+
+
+def test_a_sequence_is_covered_by_overlapping_windows(make_clip: MakeClip) -> None:
+    windows = cover(make_clip(num_frames=90), window_s=2.0, stride_s=0.5)
+    assert [(window.start_s, window.end_s) for window in windows] == [(0, 2), (0.5, 2.5), (1, 3)]
+    assert [window.num_frames for window in windows] == [60, 60, 60]
+    assert windows[1].times_s[0] == pytest.approx(0.5)
+
+
+def test_a_short_sequence_stands_in_the_middle_of_its_window(make_clip: MakeClip) -> None:
+    (window,) = cover(make_clip(num_frames=30), window_s=2.0, stride_s=0.5)
+    assert (window.start_s, window.end_s) == (-0.5, 1.5)
+    assert window.num_frames == 30
+
+
+def test_a_sequence_as_long_as_a_window_is_one(make_clip: MakeClip) -> None:
+    (window,) = cover(make_clip(num_frames=60), window_s=2.0, stride_s=0.5)
+    assert (window.start_s, window.end_s) == (0, 2)
