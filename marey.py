@@ -51,9 +51,14 @@ EXIT_BY_ERROR: tuple[tuple[type[errors.MareyError], Exit], ...] = (
 )
 # Commands that need torch, and what each does: training/commands.py has them.
 TRAINING = {
+    "recipes": "List the recipes that recognisers are trained by.",
     "train": "Train a recogniser by a recipe.",
     "evaluate": "Measure a trained recogniser on a data set's test split.",
     "export": "Turn a trained recogniser into a bundle that can be served.",
+}
+TRAINING_MODELS = {
+    "architectures": "List the recognisers that can be trained: parameters, multiply-adds, layouts.",
+    "import": "Turn a checkpoint of another implementation into a bundle.",
 }
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -209,23 +214,16 @@ def models_pull(profile: Annotated[str, typer.Argument(help="The pose backend wh
     terminal.write("\n".join(map(str, paths)))
 
 
-@models.command("architectures")
-def models_architectures() -> None:
-    """List the recognisers that can be trained."""
-    with _training_extra():
-        from models.registry import names
-
-        terminal.write("\n".join(names()))
-
-
 def _forward(context: typer.Context) -> None:
     with _training_extra():
         commands = importlib.import_module("training.commands")
-    commands.app([context.info_name, *context.args], prog_name="marey")
+    group = context.command_path.split()[1:-1]
+    commands.app([context.info_name, *context.args], prog_name=" ".join(["marey", *group]))
 
 
-for _name, _help in TRAINING.items():
-    app.command(_name, help=_help, context_settings=FORWARDED)(_forward)
+for _group, _commands in ((app, TRAINING), (models, TRAINING_MODELS)):
+    for _name, _help in _commands.items():
+        _group.command(_name, help=_help, context_settings=FORWARDED)(_forward)
 
 
 @bench.command("pipeline")

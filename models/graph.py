@@ -90,3 +90,49 @@ def part_pooling(layout: Layout, grain: str) -> Float32[F32, "parts V"]:
     for row, group in enumerate(groups):
         pooling[row, group] = 1 / len(group)
     return pooling
+
+
+def directed_adjacency(layout: Layout) -> Float32[F32, "P V V"]:
+    """Return how much joint w takes from joint v, ``A[p, v, w]``: from itself, from its parent, from its children.
+
+    Children count by their mean, so that all columns sum to 1 or, where there are none, to 0. It is the graph of the
+    code of 2s-AGCN and CTR-GCN, and "spatial" in MMAction2 and PYSKL.
+    """
+    A = np.zeros((3, len(layout), len(layout)), np.float32)
+    A[0] = np.eye(len(layout))
+    for child, parent in layout.bone_indices:
+        A[1, parent, child] = A[2, child, parent] = 1
+    normalised: F32 = A / np.maximum(A.sum(axis=1, keepdims=True), 1)
+    return normalised
+
+
+def scale_adjacency(layout: Layout, num_scales: int, *, window: int = 1) -> Float32[F32, "K W W"]:
+    """Return who takes from whom at each distance, the disentangled scales of MS-G3D (Liu et al., eqs. (2) and (5)).
+
+    Scale k has a 1 where two joints are k bones apart, and on the diagonal; each is normalised by its own degrees,
+    D^-1/2 A D^-1/2. With a ``window`` of frames, W = window * V: a joint in any of the frames is one step away from its
+    neighbours, and from itself, in all of them.
+    """
+    step = np.tile(links(layout), (window, window))
+    hops = np.where(np.eye(len(step)) > 0, 0, len(step))
+    within = np.eye(len(step), dtype=np.float32)
+    for hop in range(1, num_scales):
+        within = np.minimum(within @ step, 1)
+        hops[(within > 0) & (hops > hop)] = hop
+    A = np.stack([(hops == hop) | np.eye(len(step), dtype=bool) for hop in range(num_scales)]).astype(np.float32)
+    scale = A.sum(axis=2) ** -0.5
+    normalised: F32 = scale[:, :, None] * A * scale[:, None, :]
+    return normalised
+
+
+def part_layout(layout: Layout, grain: str) -> Layout:
+    """Return the skeleton whose joints are the parts of a grain, in the order of ``parts``.
+
+    Two parts share a bone where a bone of the layout leads from one to the other; each is named after its joints.
+    """
+    groups = parts(layout, grain)
+    part_of = {joint: number for number, group in enumerate(groups) for joint in group}
+    names = tuple("+".join(layout.joints[joint] for joint in group) for group in groups)
+    pairs = [(part_of[child], part_of[parent]) for child, parent in layout.bone_indices]
+    bones = tuple((names[child], names[parent]) for child, parent in pairs if child != parent)
+    return Layout(f"{layout.name}/{grain}", names, bones, names[part_of[layout.index(layout.centre)]])

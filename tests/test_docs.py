@@ -1,5 +1,6 @@
 """The documents against the project: commands, links, settings and exit codes that they name must be real."""
 
+import inspect
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -53,7 +54,7 @@ def resolve(words: list[str]) -> tuple[Any, list[str]]:
     command: Any = typer.main.get_command(marey.app)
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         assert words[0] in command.commands, f"marey has no command {words[0]!r}"
-        if command.commands[words[0]].callback is marey._forward:
+        if inspect.unwrap(command.commands[words[0]].callback) is marey._forward:
             return training_command(words[0]), words[1:]
         command, words = command.commands[words[0]], words[1:]
     return command, words

@@ -1,0 +1,1 @@
+"""Converts checkpoints of other implementations into our recognisers' weights: one file a recogniser."""
