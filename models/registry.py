@@ -49,11 +49,12 @@ class Recogniser(nn.Module):
             logits = self(clips)
             lead = logits.amax(dim=1) - logits.mean(dim=1)
             (slope,) = torch.autograd.grad(lead.sum(), clips)
-        effect = (slope * (x - x.mean(dim=1, keepdim=True))).sum(dim=4).abs().sum(dim=2)  # [N, T, V]
-        return logits.detach(), _shares(effect.sum(dim=2)), _shares(effect.sum(dim=1))
+        moved = x - x[:, :1]  # exactly zero for somebody who stands still, where x minus its mean is rounding
+        effect = (slope * (moved - moved.mean(dim=1, keepdim=True))).sum(dim=4).abs().sum(dim=2)  # [N, T, V]
+        return logits.detach(), shares(effect.sum(dim=2)), shares(effect.sum(dim=1))
 
 
-def _shares(effects: Float32[Tensor, "N places"]) -> Float32[Tensor, "N places"]:
+def shares(effects: Float32[Tensor, "N places"]) -> Float32[Tensor, "N places"]:
     """Make them sum to 1; where nothing has an effect, as of someone who stands still, all have the same share."""
     some = effects + 1e-6
     return some / some.sum(dim=1, keepdim=True)

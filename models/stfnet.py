@@ -22,26 +22,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import GRAINS, adjacency, part_pooling
-from models.registry import Recogniser, Task, register
-from models.streams import check_streams, stream_of
+from models.layers import BackboneConfig, StreamsRecogniser
+from models.registry import Task, register
 from pipeline.layouts import Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StfNetConfig:
+class StfNetConfig(BackboneConfig):
     """The paper's network by default; each field is one of its ablations, or a width.
 
-    Blocks are numbered from 0, the beginning block, which never has MCF or TDF. ``widths`` multiply ``base_channels``.
-    ``alpha`` and ``reduction`` (the paper's r) divide the channels inside MCF and TDF; ``group_width`` is the channels
-    in a group of the temporal convolution. ``num_coordinates`` of the input's channels are x, y (z), the rest scores.
-    ``people``: "mean" over all of a clip, as ST-GCN, or "present": over those that are not all zeros.
+    Blocks are numbered from 0, the beginning block, which never has MCF or TDF. ``alpha`` and ``reduction`` (the
+    paper's r) divide the channels inside MCF and TDF; ``group_width`` is the channels in a group of the temporal
+    convolution.
     """
 
-    streams: tuple[str, ...] = ("joint",)
-    num_coordinates: int = 2
-    base_channels: int = 64
-    widths: tuple[int, ...] = (1, 1, 1, 1, 2, 2, 2, 4, 4, 4)
-    strides: tuple[int, ...] = (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)
     temporal_kernel: int = 9
     group_width: int = 4
     mcf_blocks: tuple[int, ...] = (4, 5, 6, 7, 8, 9)
@@ -51,15 +45,6 @@ class StfNetConfig:
     tdf_kernel: int = 5
     tdf_motion: bool = False
     reduction: int = 4
-    dropout: float = 0.0
-    people: str = "mean"
-
-    def __post_init__(self) -> None:
-        check_streams(self.streams)
-        if len(self.widths) != len(self.strides):
-            raise ValueError(f"{len(self.widths)} widths and {len(self.strides)} strides: expected one of each a block")
-        if self.people not in ("mean", "present"):
-            raise ValueError(f"people {self.people!r}: expected 'mean' or 'present'")
 
 
 def shortcut(channels: int, out_channels: int, stride: int = 1) -> nn.Module:
@@ -234,45 +219,12 @@ class Backbone(nn.Module):
 
 
 @register("stfnet", config=StfNetConfig)
-class StfNet(Recogniser):
+class StfNet(StreamsRecogniser):
     """STF-Net with one backbone a stream; the streams' probabilities are averaged (section III.E, equal weights)."""
 
-    parents: Tensor
-
     def __init__(self, task: Task, config: StfNetConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.register_buffer("parents", torch.tensor(task.layout.parents), persistent=False)
-        self.backbones = nn.ModuleList(Backbone(task, config) for _ in config.streams)
+        super().__init__(task, config, lambda: Backbone(task, config))
         self.apply(initialise)
-
-    def forward(self, x: Float32[Tensor, "N T M V C"]) -> Float32[Tensor, "N K"]:
-        """Return logits; of several streams, the log of their mean probability."""
-        presence = self._presence(x)
-        return fuse([backbone(values, presence) for backbone, values in self._streams(x)])
-
-    def _streams(self, x: Tensor) -> list[tuple[nn.Module, Tensor]]:
-        """Return each stream's backbone with what it sees."""
-        num_coordinates = self.config.num_coordinates
-        return [
-            (backbone, stream_of(x, name, parents=self.parents, num_coordinates=num_coordinates))
-            for backbone, name in zip(self.backbones, self.config.streams, strict=True)
-        ]
-
-    def _presence(self, x: Tensor) -> Tensor:
-        """Weigh the people of each clip: [N, M], rows sum to 1."""
-        present = torch.ones_like(x[:, 0, :, 0, 0])
-        if self.config.people == "present":
-            present = (x != 0).any(dim=4).any(dim=3).any(dim=1).to(x.dtype)
-        return present / present.sum(dim=1, keepdim=True).clamp_min(1)
-
-
-def fuse(logits: Sequence[Float32[Tensor, "N K"]]) -> Float32[Tensor, "N K"]:
-    """Return logits whose softmax is the mean of the streams' softmaxes."""
-    if len(logits) == 1:
-        return logits[0]
-    scores = torch.stack([stream.log_softmax(dim=1) for stream in logits])
-    return scores.exp().mean(dim=0).clamp_min(1e-12).log()
 
 
 def initialise(module: nn.Module) -> None:

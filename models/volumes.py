@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.heatmap import HeatmapConfig, Heatmaps
-from models.registry import Recogniser, Task
+from models.registry import Recogniser, Task, shares
 
 Size = tuple[int, int, int]  # frames, rows, columns
 
@@ -108,7 +108,7 @@ class VolumeRecogniser(Recogniser):
         activation = self._activation(features, logits).index_select(1, frames)  # [N, T, H2, W2]
         effect = (activation.unsqueeze(1) * self._movement(volumes)).sum(dim=(3, 4))  # [N, J, T]
         joints = torch.einsum("njt,jv->ntv", effect, self.heatmaps.credit)
-        return logits, _shares(joints.sum(dim=2)), _shares(joints.sum(dim=1))
+        return logits, shares(joints.sum(dim=2)), shares(joints.sum(dim=1))
 
     def _activation(
         self, features: Float32[Tensor, "N C T2 H2 W2"], logits: Float32[Tensor, "N K"]
@@ -125,12 +125,6 @@ class VolumeRecogniser(Recogniser):
         margin = -moved.shape[4] % stride
         padded = F.pad(moved, (0, margin, 0, margin))
         return F.avg_pool3d(padded, (1, stride, stride)) * stride**2
-
-
-def _shares(effects: Float32[Tensor, "N places"]) -> Float32[Tensor, "N places"]:
-    """Make them sum to 1; where nothing has an effect, as of someone who stands still, all have the same share."""
-    some = effects + 1e-6
-    return some / some.sum(dim=1, keepdim=True)
 
 
 def initialise(module: nn.Module) -> None:

@@ -27,7 +27,7 @@ from models.amanet import (
 from models.graph import links, parts
 from models.layers import Place
 from models.registry import Recogniser, build
-from pipeline.layouts import LAYOUTS
+from pipeline.layouts import LAYOUTS, Layout
 
 PENN13 = LAYOUTS["penn13"]
 NTU25 = LAYOUTS["ntu25"]
@@ -151,7 +151,7 @@ def test_preprocessing_takes_clips_too_short_for_an_acceleration(num_frames: int
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_each_part_has_an_origin_and_an_axis_along_a_bone(layout) -> None:  # type: ignore[no-untyped-def]
+def test_each_part_has_an_origin_and_an_axis_along_a_bone(layout: Layout) -> None:
     origins, ends = part_axes(layout)
     assert len(origins) == len(ends) == len(layout)
     for part in parts(layout, "coarse"):

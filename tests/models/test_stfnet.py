@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import adjacency, parts
+from models.layers import fuse
 from models.registry import build
-from models.stfnet import ContextFocus, MomentFocus, SpatialConv, StfNetConfig, fuse
+from models.stfnet import ContextFocus, MomentFocus, SpatialConv, StfNetConfig
 from pipeline.layouts import LAYOUTS
 
 PENN13 = LAYOUTS["penn13"]
