@@ -1,7 +1,7 @@
 """AMANet: MS-G3D whose graph convolutions are led by attention in space, in time, and over windows of both.
 
 X. Yin, J. Zhong, D. Lian and W. Cao, "An adaptively multi-correlations aggregation network for skeleton-based motion
-recognition", Scientific Reports 13, 2023, https://doi.org/10.1038/s41598-023-46155-5 (section "Method"; equation and
+recognition", Scientific Reports 13, 2023, https://doi.org/10.1038/s41598-023-46155-3 (section "Method"; equation and
 table numbers are its). Graph convolutions, temporal branches and blocks are those of ``models.msg3d``.
 
 What differs, and where the paper is silent or ambiguous:
@@ -17,8 +17,8 @@ What differs, and where the paper is silent or ambiguous:
 - FF, eq. (12): frames beyond the last, in a last group that is not full, are masked out, and never wrapped around. Both
   FF and JF attend by vectors as long as what they compare, J*C and C: sqrt(dm) is the root of that.
 - JF asks only for the frames that its stride keeps, with the same result as dropping the others afterwards.
-- STFEM, eq. (14): one for each block, in front of all windows of MS-G3D: the counts of table 6 leave no room for one a
-  window length. A frame's feature is the mean over the window that begins with it. A of eq. (13) is normalised as in
+- STFEM, eq. (14): one for each block, in front of all windows of MS-G3D, for one a window length would exceed table 6's
+  1.8 M by a sixth. A frame's feature is the mean over the window that begins with it. A of eq. (13) is normalised as in
   eq. (10). The window's length is not given: 3.
 - Table 9's other order, TFEM before SFEM: the graph convolution stays in front, for it widens the features.
 - Barycentres are those of ``Layout``'s fine parts; their bones are the bones that lead from part to part.
@@ -27,7 +27,8 @@ What differs, and where the paper is silent or ambiguous:
 
 Against the paper's counts for NTU RGB+D 60 (tables 4 to 6 and 9; one stream, 300 frames, 2 people), with multiply-adds
 that include those of the attention itself: SFEM 3.4 M, 34.6 G (3.3, 32.2); TFEM 3.7 M, 39.7 G (3.8, 39.2); STFEM 3.4 M,
-35.8 G (3.4, 36.3); all 4.1 M, 46.1 G (4.3, 44.2); TFEM first 4.7 M, 48.4 G (4.7, 46.9).
+35.8 G (3.4, 36.3); all 4.1 M, 46.1 G (4.3, 44.2); TFEM first 4.7 M, 48.4 G (4.7, 46.9). MS-G3D itself, the same network
+for both, is 32.8 G here and 30.0 in the paper.
 """
 
 from collections.abc import Iterator
