@@ -77,7 +77,7 @@ class _Line:
         """Return how far from one moment towards the next, which is lost, the label holds."""
         pairs = zip(self.margins[:, held].tolist(), self.margins[:, lost].tolist(), strict=True)
         share = min((here / (here - there) for here, there in pairs if there < 0), default=1.0)
-        return float(self.moments_s[held] + share * (self.moments_s[lost] - self.moments_s[held]))
+        return float((1 - share) * self.moments_s[held] + share * self.moments_s[lost])
 
 
 def find_segments(
