@@ -24,7 +24,16 @@ from torch.nn import functional as F
 
 from models.am_stgcn import NonLocal
 from models.graph import directed_adjacency
-from models.layers import Backbone, BackboneConfig, Place, StreamsRecogniser, shortcut, temporal_conv
+from models.layers import (
+    Backbone,
+    BackboneConfig,
+    Place,
+    StreamsRecogniser,
+    draw_classifier,
+    draw_convolution,
+    shortcut,
+    temporal_conv,
+)
 from models.registry import Task, register
 from pipeline.layouts import Layout
 
@@ -160,10 +169,7 @@ def initialise(module: nn.Module) -> None:
     STC's excitations of frames and channels begin at one half for all. The classifier is drawn narrowly, so that the
     first loss is log K.
     """
-    if isinstance(module, nn.Conv1d | nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    draw_convolution(module)
     if isinstance(module, AdaptiveConv):
         nn.init.constant_(module.norm.weight, NEARLY_ZERO)
     if isinstance(module, StcAttention):
@@ -171,5 +177,4 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.excite.weight)
         nn.init.zeros_(module.excite.bias)
     if isinstance(module, Backbone):
-        nn.init.normal_(module.classify.weight, std=0.01)
-        nn.init.zeros_(module.classify.bias)
+        draw_classifier(module.classify)

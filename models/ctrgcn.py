@@ -22,7 +22,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import directed_adjacency
-from models.layers import Backbone, BackboneConfig, MultiScaleConv, Place, StreamsRecogniser, shortcut
+from models.layers import (
+    Backbone,
+    BackboneConfig,
+    MultiScaleConv,
+    Place,
+    StreamsRecogniser,
+    draw_classifier,
+    draw_convolution,
+    shortcut,
+)
 from models.registry import Task, register
 from pipeline.layouts import Layout
 
@@ -121,12 +130,8 @@ def initialise(module: nn.Module) -> None:
 
     The classifier is drawn narrowly, so that the first loss is log K.
     """
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    draw_convolution(module)
     if isinstance(module, RefinedConv):
         nn.init.constant_(module.norm.weight, NEARLY_ZERO)
     if isinstance(module, Backbone):
-        nn.init.normal_(module.classify.weight, std=0.01)
-        nn.init.zeros_(module.classify.bias)
+        draw_classifier(module.classify)

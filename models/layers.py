@@ -40,6 +40,20 @@ class BackboneConfig:
             raise ValueError(f"people {self.people!r}: expected 'mean' or 'present'")
 
 
+def draw_convolution(module: nn.Module) -> None:
+    """Draw a convolution as He et al. (fan out) with biases of zero; leave any other module alone."""
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def draw_classifier(classify: nn.Linear) -> None:
+    """Draw a classifier narrowly, so that the first loss is log K."""
+    nn.init.normal_(classify.weight, std=0.01)
+    nn.init.zeros_(classify.bias)
+
+
 def temporal_conv(
     channels: int, out_channels: int, *, kernel: int, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import GRAINS, adjacency, part_pooling
-from models.layers import BackboneConfig, StreamsRecogniser
+from models.layers import BackboneConfig, StreamsRecogniser, draw_classifier, draw_convolution
 from models.registry import Task, register
 from pipeline.layouts import Layout
 
@@ -232,12 +232,8 @@ def initialise(module: nn.Module) -> None:
 
     MCF starts as the identity, as the non-local paper has it for blocks of its kind.
     """
-    if isinstance(module, nn.Conv1d | nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    draw_convolution(module)
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
+        draw_classifier(module)
     if isinstance(module, ContextFocus):
         nn.init.zeros_(module.norm.weight)

@@ -26,7 +26,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import adjacency
-from models.layers import Backbone, BackboneConfig, Place, StreamsRecogniser, temporal_conv
+from models.layers import (
+    Backbone,
+    BackboneConfig,
+    Place,
+    StreamsRecogniser,
+    draw_classifier,
+    draw_convolution,
+    temporal_conv,
+)
 from models.registry import Task, register
 from pipeline.layouts import Layout
 
@@ -149,10 +157,6 @@ class StGcn(StreamsRecogniser):
 
 def initialise(module: nn.Module) -> None:
     """Draw convolutions as He et al. (fan out); the classifier narrowly, so that the first loss is log K."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    draw_convolution(module)
     if isinstance(module, Backbone):
-        nn.init.normal_(module.classify.weight, std=0.01)
-        nn.init.zeros_(module.classify.bias)
+        draw_classifier(module.classify)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import directed_adjacency
-from models.layers import Backbone, BackboneConfig, MultiScaleConv, Place, StreamsRecogniser, shortcut
+from models.layers import Backbone, BackboneConfig, MultiScaleConv, Place, StreamsRecogniser, draw_classifier, shortcut
 from models.registry import Task, register
 from pipeline.layouts import Layout
 
@@ -93,5 +93,4 @@ class StGcnPp(StreamsRecogniser):
 def initialise(module: nn.Module) -> None:
     """Draw the classifier narrowly, so that the first loss is log K; the rest is drawn as torch does, as in PYSKL."""
     if isinstance(module, Backbone):
-        nn.init.normal_(module.classify.weight, std=0.01)
-        nn.init.zeros_(module.classify.bias)
+        draw_classifier(module.classify)

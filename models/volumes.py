@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.heatmap import HeatmapConfig, Heatmaps
+from models.layers import draw_classifier, draw_convolution
 from models.registry import Recogniser, Task, shares
 
 Size = tuple[int, int, int]  # frames, rows, columns
@@ -129,13 +130,9 @@ class VolumeRecogniser(Recogniser):
 
 def initialise(module: nn.Module) -> None:
     """Draw convolutions as He et al. (fan out), and the classifier narrowly, so that the first loss is log K."""
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    draw_convolution(module)
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
+        draw_classifier(module)
 
 
 def begin_as_shortcut(branch: nn.Sequential) -> None:

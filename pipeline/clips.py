@@ -10,6 +10,7 @@ from math import ceil, inf
 
 import numpy as np
 
+from pipeline.features import MIN_JOINT_SCORE
 from pipeline.layouts import Layout
 from pipeline.values import F32, Poses, SkeletonClip
 
@@ -18,7 +19,6 @@ SHORTEST_S = 0.7
 FEWEST_FRAMES = 4
 # Below this share of joints seen, a window is mostly guesswork.
 MIN_SEEN_SHARE = 0.35
-SEEN_SCORE = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +94,7 @@ class Windower:
         if not times_s[0] - half_step_s <= centre_s <= times_s[-1] + half_step_s:
             return None
         scores = np.stack([sightings.scores[place] for place in inside])
-        if (scores > SEEN_SCORE).mean() < MIN_SEEN_SHARE:
+        if (scores > MIN_JOINT_SCORE).mean() < MIN_SEEN_SHARE:
             return None
         keypoints = np.stack([sightings.keypoints[place] for place in inside])
         return SkeletonClip(

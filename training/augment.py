@@ -230,7 +230,7 @@ def strum(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
 
 def sway(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
     """Let a standing person drift and sway: up to 4 % of a torso, and a slow pan of the camera."""
-    size = _torso(clip)
+    size = torso_length(clip)
     times = clip.times_s[:, None, None, None].astype(np.float32)
     rate, phase = rng.uniform(0.2, 1.0, (2, 1, 1, 2)), rng.uniform(0, 2 * np.pi, (2, 1, 1, 2))
     reach = size * rng.uniform(0, 0.03, (2, 1, 1, 2)) * np.array([[[[1, 1]]], [[[0.5, 0.5]]]])
@@ -255,7 +255,7 @@ def resample_frames(clip: SkeletonClip, settings: Augmentation, rng: np.random.G
 def add_pose_noise(clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator) -> SkeletonClip:
     """Err as pose networks do: jitter, slow wander, joints missing, limbs exchanged, people cut off by the picture."""
     frames, people, joints, _ = clip.keypoints.shape
-    size = _torso(clip)
+    size = torso_length(clip)
     loose = _looseness(clip.layout)[:, None]
     jitter = rng.normal(size=clip.keypoints.shape) * rng.uniform(0, settings.jitter) * size * loose
     knots = rng.normal(size=(4, people, joints, 2)) * rng.uniform(0, settings.wander) * size * loose
@@ -270,7 +270,8 @@ def add_pose_noise(clip: SkeletonClip, settings: Augmentation, rng: np.random.Ge
     return replace(clip, keypoints=keypoints, scores=scores.astype(np.float32))
 
 
-def _torso(clip: SkeletonClip) -> float:
+def torso_length(clip: SkeletonClip) -> float:
+    """Return the median distance between the middles of the shoulders and of the hips, in the clip's unit."""
     joints = [clip.layout.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
     points = clip.keypoints[:, 0, joints]
     spans = np.linalg.norm(points[:, :2].mean(axis=1) - points[:, 2:].mean(axis=1), axis=-1)
@@ -285,7 +286,7 @@ def _head_offset(clip: SkeletonClip, settings: Augmentation, rng: np.random.Gene
     """Return one shift of the head for all frames: annotators mean its top, its middle or the face."""
     offset = np.zeros((1, 1, clip.keypoints.shape[2], 2))
     if "head" in clip.layout.joints:
-        offset[..., clip.layout.index("head"), :] = rng.normal(size=2) * settings.head_shift * _torso(clip)
+        offset[..., clip.layout.index("head"), :] = rng.normal(size=2) * settings.head_shift * torso_length(clip)
     return offset
 
 

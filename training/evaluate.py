@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.features import make_features
 from pipeline.recognise import calibrate, call_still
 from pipeline.values import SkeletonClip
-from training.augment import Augmentation, draw_still_window, view
+from training.augment import Augmentation, draw_still_window, torso_length, view
 from training.recipe import Recipe
 from training.windows import Example, cover
 
@@ -138,10 +138,7 @@ def calibrated_temperature(
 
 def add_test_noise(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
     """Jitter every joint by 3 % of the torso and lose 15 % of them."""
-    joints = [clip.layout.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
-    points = clip.keypoints[:, 0, joints]
-    torso = float(np.median(np.linalg.norm(points[:, :2].mean(axis=1) - points[:, 2:].mean(axis=1), axis=-1)))
-    jitter = rng.normal(size=clip.keypoints.shape) * NOISE_JITTER * torso
+    jitter = rng.normal(size=clip.keypoints.shape) * NOISE_JITTER * torso_length(clip)
     kept = rng.random(clip.scores.shape) >= NOISE_MISSING
     return replace(
         clip, keypoints=clip.keypoints + jitter.astype(np.float32), scores=clip.scores * kept.astype(np.float32)

@@ -21,9 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from models.registry import Recogniser
 from pipeline.errors import ExportError, ModelError
 from pipeline.onnx import OnnxModel
+from pipeline.recognise import INPUT, OUTPUTS
 
-INPUT = "clips"
-OUTPUTS = ("logits", "frame_attention", "joint_attention")
 OPSET = 18  # the lowest that torch's exporter writes without converting
 # An explanation is a gradient: a feature that rounds to the other side of a ReLU's kink moves it by a step.
 TOLERANCES = {"logits": 1e-4, "frame_attention": 1e-3, "joint_attention": 1e-3}

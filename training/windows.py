@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from pipeline.features import make_features
 from pipeline.layouts import layout_named
 from pipeline.values import SkeletonClip
-from training.augment import draw_rest_window, draw_still_window, draw_window, strum
+from training.augment import cut, draw_rest_window, draw_still_window, draw_window, strum
 from training.datasets.registry import reader_named
 from training.datasets.skeleton_set import SkeletonSet
 from training.recipe import Recipe
@@ -151,16 +151,4 @@ def cover(clip: SkeletonClip, *, window_s: float, stride_s: float) -> list[Skele
         slack = (window_s - duration) / 2
         return [replace(clip, start_s=clip.start_s - slack, end_s=clip.end_s + slack)]
     starts = clip.start_s + np.arange(0.0, duration - window_s + 1e-9, stride_s)
-    return [_between(clip, float(start), float(start) + window_s) for start in starts]
-
-
-def _between(clip: SkeletonClip, start_s: float, end_s: float) -> SkeletonClip:
-    chosen = (clip.times_s >= start_s) & (clip.times_s < end_s)
-    return replace(
-        clip,
-        keypoints=clip.keypoints[chosen],
-        scores=clip.scores[chosen],
-        times_s=clip.times_s[chosen],
-        start_s=start_s,
-        end_s=end_s,
-    )
+    return [cut(clip, float(start), float(start) + window_s) for start in starts]

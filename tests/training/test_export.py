@@ -12,7 +12,8 @@ from models.registry import Recogniser, build
 from pipeline.errors import ExportError
 from pipeline.layouts import LAYOUTS
 from pipeline.onnx import OnnxModel
-from training.export import INPUT, OUTPUTS, TOLERANCES, _convolution_input_gradient, export_onnx
+from pipeline.recognise import INPUT, OUTPUTS
+from training.export import TOLERANCES, _convolution_input_gradient, export_onnx
 
 SHAPE = {"num_frames": 12, "num_people": 2, "num_joints": 13, "num_channels": 3}
 
