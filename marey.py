@@ -49,17 +49,20 @@ EXIT_BY_ERROR: tuple[tuple[type[errors.MareyError], Exit], ...] = (
     (errors.ModelError, Exit.MODEL),
     (errors.MareyError, Exit.DATA),
 )
-# Commands that need torch, and what each does: training/commands.py has them.
+# Commands that need the training extra, and what each does; the modules below have them, by the group's name.
 TRAINING = {
     "recipes": "List the recipes that recognisers are trained by.",
     "train": "Train a recogniser by a recipe.",
     "evaluate": "Measure a trained recogniser on a data set's test split.",
     "export": "Turn a trained recogniser into a bundle that can be served.",
+    "models architectures": "List the recognisers that can be trained: parameters, multiply-adds, layouts.",
+    "models import": "Turn a checkpoint of another implementation into a bundle.",
+    "data convert": "Turn clips, or a published data set, into a skeleton set.",
+    "data inspect": "Say what is in a skeleton set, and what is wrong with it.",
+    "data split": "Add a split to a skeleton set: what is tested on, the rest trains.",
+    "data preview": "Draw contact sheets of sample sequences.",
 }
-TRAINING_MODELS = {
-    "architectures": "List the recognisers that can be trained: parameters, multiply-adds, layouts.",
-    "import": "Turn a checkpoint of another implementation into a bundle.",
-}
+TRAINING_MODULES = {"": "training.commands", "models": "training.commands", "data": "training.data_commands"}
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Video files.")]
@@ -79,10 +82,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Video in, actions out: who did what, from when to when.",
 )
-models = typer.Typer(no_args_is_help=True, help="List, inspect and pull models.")
-bench = typer.Typer(no_args_is_help=True, help="Measure on this machine.")
-app.add_typer(models, name="models")
-app.add_typer(bench, name="bench")
+models = typer.Typer(name="models", no_args_is_help=True, help="List, inspect and pull models.")
+data = typer.Typer(name="data", no_args_is_help=True, help="Make training data, and look at it.")
+bench = typer.Typer(name="bench", no_args_is_help=True, help="Measure on this machine.")
+GROUPS = {"": app, "models": models, "data": data}
+for _group in (models, data, bench):
+    app.add_typer(_group)
 
 
 def main() -> None:
@@ -124,7 +129,7 @@ def serve(
 
     if show and terminal.has_display():
         terminal.open_when_ready(settings.host, settings.port)
-    with _callers_mistakes():
+    with terminal.callers_mistakes():
         run(settings)
 
 
@@ -150,7 +155,7 @@ def recognize(
     settings = _settings(model=model, pose=pose, provider=provider, threads=threads, max_seconds=max_seconds)
     from pipeline.actions import Options
 
-    with _callers_mistakes():
+    with terminal.callers_mistakes():
         options = Options(top_k=top_k, threshold=threshold, keypoints=keypoints or annotate is not None)
     engine, limits = _load_engine(settings), _limits(settings)
     answers: list[dict[str, object]] = []
@@ -207,7 +212,7 @@ def models_pull(profile: Annotated[str, typer.Argument(help="The pose backend wh
     settings = _settings()
     from pipeline.weights import pull
 
-    with terminal.progress(profile) as on_progress, _callers_mistakes():
+    with terminal.progress(profile) as on_progress, terminal.callers_mistakes():
         paths = pull(
             profile, cache=settings.cache, on_progress=lambda _, done, total: on_progress(done / (total or done))
         )
@@ -215,15 +220,15 @@ def models_pull(profile: Annotated[str, typer.Argument(help="The pose backend wh
 
 
 def _forward(context: typer.Context) -> None:
+    group = " ".join(context.command_path.split()[1:-1])
     with _training_extra():
-        commands = importlib.import_module("training.commands")
-    group = context.command_path.split()[1:-1]
-    commands.app([context.info_name, *context.args], prog_name=" ".join(["marey", *group]))
+        commands = importlib.import_module(TRAINING_MODULES[group])
+    commands.app([context.info_name, *context.args], prog_name=f"marey {group}".strip())
 
 
-for _group, _commands in ((app, TRAINING), (models, TRAINING_MODELS)):
-    for _name, _help in _commands.items():
-        _group.command(_name, help=_help, context_settings=FORWARDED)(_forward)
+for _name, _help in TRAINING.items():
+    _group = GROUPS[_name.rpartition(" ")[0]]
+    _group.command(_name.rpartition(" ")[2], help=_help, context_settings=FORWARDED)(_forward)
 
 
 @bench.command("pipeline")
@@ -317,7 +322,7 @@ def _settings(**flags: Any) -> "Settings":
 def _load_engine(settings: "Settings") -> "Engine":
     from service.engines import settings_loader
 
-    with _callers_mistakes():
+    with terminal.callers_mistakes():
         return settings_loader(settings)(settings.model, settings.pose)
 
 
@@ -344,15 +349,6 @@ def _annotate(engine: "Engine", file: Path, recognition: "Recognition", out: Pat
 
     annotate(file, recognition, engine.pose.layout, out, limits=limits)
     terminal.say(f"wrote {out}")
-
-
-@contextlib.contextmanager
-def _callers_mistakes() -> Iterator[None]:
-    """Report a ValueError as wrong usage."""
-    try:
-        yield
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +33,15 @@ def write(text: str) -> None:
 def say(text: str) -> None:
     """Write a line to standard error as it is."""
     sys.stderr.write(text + "\n")
+
+
+@contextlib.contextmanager
+def callers_mistakes() -> Iterator[None]:
+    """Report a ValueError as wrong usage."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -58,7 +58,7 @@ class AmStGcnConfig(StGcnConfig):
 
 
 class NonLocal(nn.Module):
-    """One attention block, eqs. (4) and (6): x + W softmax(theta phi^T) g.
+    """One attention block, eqs. (1), (3) and (6): x + W softmax(theta phi^T) g.
 
     It attends over all frames and joints of a clip, or, frame by frame, over the joints only.
     """

@@ -27,8 +27,13 @@ What differs, and where the paper is silent or ambiguous:
 
 Against the paper's counts for NTU RGB+D 60 (tables 4 to 6 and 9; one stream, 300 frames, 2 people), with multiply-adds
 that include those of the attention itself: SFEM 3.4 M, 34.6 G (3.3, 32.2); TFEM 3.7 M, 39.7 G (3.8, 39.2); STFEM 3.4 M,
-35.8 G (3.4, 36.3); all 4.1 M, 46.1 G (4.3, 44.2); TFEM first 4.7 M, 48.4 G (4.7, 46.9). MS-G3D itself, the same network
-for both, is 32.8 G here and 30.0 in the paper.
+35.8 G (3.4, 36.3); all 4.1 M, 46.1 G (4.3, 44.2); TFEM first 4.7 M, 48.4 G (4.7, 46.9).
+
+MS-G3D itself is 32.8 G here and 30.0 in the paper. Table 6 calls it "k = 5", and MS-G3D's authors tell six distances
+apart in windows, not five; with ``g3d_scales=5`` it is 29.8 G, and the paper's other baselines agree as well: 23.9
+(24.0) with one distance in a frame, 18.0 (18.1) with one in windows. The default stays at six; the tables are for five.
+Only STFEM in place of all windows is further off than a tenth, 13.4 G (14.9): here Theta mixes the mean over a window,
+with the same result as mixing each of its frames first, which would take 0.8 G more.
 """
 
 from collections.abc import Iterator
@@ -53,7 +58,7 @@ from models.msg3d import (
     windows,
 )
 from models.registry import Task, register
-from models.streams import stream_of
+from models.streams import parents_of, stream_of
 from pipeline.layouts import Layout
 
 FEATURES = ("relative", "alien", "velocity", "acceleration")
@@ -67,15 +72,13 @@ class AmaNetConfig(Msg3dConfig):
     """The paper's network for NTU RGB+D by default; each field is one of its ablations, or a width.
 
     ``grains`` say for each stream what its joints are, "joint" for those of the skeleton, "fine" for barycentres of
-    parts; without any, all streams see the skeleton. ``weights`` are those of the streams, equal if there are none.
-    ``features`` are added to the joint stream's coordinates (table 2), ``scale`` is the paper's s. ``spatial`` is what
-    a block does in space (tables 3 and 4); ``temporal`` what it does in time before an MS-TCN, where "tcn" is another
-    MS-TCN (table 5); ``unified`` what it does over windows (tables 6 and 7). ``group`` is g = R, ``window`` tau.
-    ``temporal_first`` puts SFEM behind TFEM (table 9).
+    parts; without any, all streams see the skeleton. ``features`` are added to the joint stream's coordinates
+    (table 2), ``scale`` is the paper's s. ``spatial`` is what a block does in space (tables 3 and 4); ``temporal`` what
+    it does in time before an MS-TCN, where "tcn" is another MS-TCN (table 5); ``unified`` what it does over windows
+    (tables 6 and 7). ``group`` is g = R, ``window`` tau. ``temporal_first`` puts SFEM behind TFEM (table 9).
     """
 
     grains: tuple[str, ...] = ()
-    weights: tuple[float, ...] = ()
     features: tuple[str, ...] = ("alien", "velocity", "acceleration")
     scale: float = 1.2
     alien_axis: str = "bone"
@@ -95,9 +98,8 @@ class AmaNetConfig(Msg3dConfig):
         _check("alien_axis", (self.alien_axis,), ("bone", "constant"))
         for name, some in (("spatial", SPATIAL), ("temporal", TEMPORAL), ("unified", UNIFIED)):
             _check(name, getattr(self, name), some, at_least=1)
-        for name in ("grains", "weights"):
-            if len(getattr(self, name)) not in (0, len(self.streams)):
-                raise ValueError(f"{name} {getattr(self, name)}: expected none, or one for each of {self.streams}")
+        if len(self.grains) not in (0, len(self.streams)):
+            raise ValueError(f"grains {self.grains}: expected none, or one for each of {self.streams}")
         if not self.group % 2:
             raise ValueError(f"groups of {self.group} frames: expected an odd number, which is a kernel too")
 
@@ -329,8 +331,9 @@ class Stream(nn.Module):
     def __init__(self, task: Task, config: AmaNetConfig, name: str, grain: str) -> None:
         super().__init__()
         layout = part_layout(task.layout, grain)
-        self.name, self.fused, self.num_coordinates = name, grain != "joint", config.num_coordinates
-        self.register_buffer("parents", torch.tensor(layout.parents), persistent=False)
+        self.name, self.fused, self.config = name, grain != "joint", config
+        parents = layout.parents if self.fused else parents_of(task.layout, config.convention)
+        self.register_buffer("parents", torch.tensor(parents), persistent=False)
         self.register_buffer("pooling", torch.from_numpy(part_pooling(task.layout, grain)), persistent=False)
         enriched = name == "joint" and not self.fused
         self.enrich = Preprocessing(task.layout, config) if enriched else None
@@ -341,7 +344,13 @@ class Stream(nn.Module):
     def forward(self, x: Float32[Tensor, "N T M V C"], presence: Float32[Tensor, "N M"]) -> Float32[Tensor, "N K"]:
         """Return logits."""
         joints = self.pooling @ x if self.fused else x
-        seen = stream_of(joints, self.name, parents=self.parents, num_coordinates=self.num_coordinates)
+        seen = stream_of(
+            joints,
+            self.name,
+            parents=self.parents,
+            num_coordinates=self.config.num_coordinates,
+            convention=self.config.convention,
+        )
         logits: Tensor = self.backbone(self.enrich(seen) if self.enrich else seen, presence)
         return logits
 
@@ -350,20 +359,12 @@ class Stream(nn.Module):
 class AmaNet(StreamsRecogniser):
     """AMANet with one backbone a stream; the paper's four are joint and bone on two scales (fig. 6)."""
 
-    weights: Tensor
-
     def __init__(self, task: Task, config: AmaNetConfig) -> None:
         grains = config.grains or ("joint",) * len(config.streams)
         streams = zip(config.streams, grains, strict=True)
         super().__init__(task, config, lambda: Stream(task, config, *next(streams)))
-        weights = torch.tensor(config.weights or (1.0,) * len(config.streams))
-        self.register_buffer("weights", weights / weights.sum(), persistent=False)
 
-    def forward(self, x: Float32[Tensor, "N T M V C"]) -> Float32[Tensor, "N K"]:
-        """Return logits; of several streams, the log of their weighted mean probability."""
+    def member_logits(self, x: Float32[Tensor, "N T M V C"]) -> Float32[Tensor, "members N K"]:
+        """Return what each stream says."""
         presence = self._presence(x)
-        logits = torch.stack([stream(x, presence) for stream in self.backbones])  # [streams, N, K]
-        if len(logits) == 1:
-            return logits[0]
-        scores = (self.weights[:, None, None] * logits.softmax(dim=2)).sum(dim=0)
-        return scores.clamp_min(1e-12).log()
+        return torch.stack([stream(x, presence) for stream in self.backbones])

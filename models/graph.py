@@ -107,7 +107,7 @@ def directed_adjacency(layout: Layout) -> Float32[F32, "P V V"]:
 
 
 def scale_adjacency(layout: Layout, num_scales: int, *, window: int = 1) -> Float32[F32, "K W W"]:
-    """Return who takes from whom at each distance, the disentangled scales of MS-G3D (Liu et al., eqs. (2) and (5)).
+    """Return who takes from whom at each distance, the disentangled scales of MS-G3D (Liu et al., eqs. (3) and (5)).
 
     Scale k has a 1 where two joints are k bones apart, and on the diagonal; each is normalised by its own degrees,
     D^-1/2 A D^-1/2. With a ``window`` of frames, W = window * V: a joint in any of the frames is one step away from its

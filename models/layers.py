@@ -12,19 +12,24 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.registry import Recogniser, Task
-from models.streams import check_streams, stream_of
+from models.ensemble import FusedRecogniser
+from models.registry import Task
+from models.streams import check_convention, check_streams, parents_of, stream_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackboneConfig:
     """What the descendants of ST-GCN have in common.
 
-    ``widths`` multiply ``base_channels``, one for each block. ``num_coordinates`` of the input's channels are x, y (z),
-    the rest scores. ``people``: "mean" over all of a clip, as ST-GCN, or "present": over those that are not all zeros.
+    ``weights`` are those of the streams, equal if there are none; ``convention`` says what their bones and scores are
+    (see ``models.streams``). ``widths`` multiply ``base_channels``, one for each block. ``num_coordinates`` of the
+    input's channels are x, y (z), the rest scores. ``people``: "mean" over all of a clip, as ST-GCN, or "present": over
+    those that are not all zeros.
     """
 
     streams: tuple[str, ...] = ("joint",)
+    weights: tuple[float, ...] = ()
+    convention: str = "layout"
     num_coordinates: int = 2
     base_channels: int = 64
     widths: tuple[int, ...] = (1, 1, 1, 1, 2, 2, 2, 4, 4, 4)
@@ -34,6 +39,7 @@ class BackboneConfig:
 
     def __post_init__(self) -> None:
         check_streams(self.streams)
+        check_convention(self.convention)
         if len(self.widths) != len(self.strides):
             raise ValueError(f"{len(self.widths)} widths and {len(self.strides)} strides: expected one of each a block")
         if self.people not in ("mean", "present"):
@@ -194,21 +200,21 @@ def way_around(place: Place) -> nn.Module | None:
     return shortcut(place.channels, place.out_channels, place.stride) if place.number else None
 
 
-class StreamsRecogniser(Recogniser):
-    """A recogniser with one backbone a stream, whose probabilities are averaged."""
+class StreamsRecogniser(FusedRecogniser):
+    """A recogniser with one backbone a stream, whose probabilities are fused."""
 
     parents: Tensor
 
     def __init__(self, task: Task, config: BackboneConfig, build: Callable[[], nn.Module]) -> None:
-        super().__init__()
+        super().__init__(config.weights, len(config.streams))
         self.config = config
-        self.register_buffer("parents", torch.tensor(task.layout.parents), persistent=False)
+        self.register_buffer("parents", torch.tensor(parents_of(task.layout, config.convention)), persistent=False)
         self.backbones = nn.ModuleList(build() for _ in config.streams)
 
-    def forward(self, x: Float32[Tensor, "N T M V C"]) -> Float32[Tensor, "N K"]:
-        """Return logits; of several streams, the log of their mean probability."""
+    def member_logits(self, x: Float32[Tensor, "N T M V C"]) -> Float32[Tensor, "members N K"]:
+        """Return what each stream's backbone says."""
         presence = self._presence(x)
-        return fuse(
+        return torch.stack(
             [
                 backbone(self._stream(x, name), presence)
                 for backbone, name in zip(self.backbones, self.config.streams, strict=True)
@@ -216,7 +222,10 @@ class StreamsRecogniser(Recogniser):
         )
 
     def _stream(self, x: Tensor, name: str) -> Tensor:
-        return stream_of(x, name, parents=self.parents, num_coordinates=self.config.num_coordinates)
+        config = self.config
+        return stream_of(
+            x, name, parents=self.parents, num_coordinates=config.num_coordinates, convention=config.convention
+        )
 
     def _presence(self, x: Tensor) -> Tensor:
         """Weigh the people of each clip: [N, M], rows sum to 1."""
@@ -224,11 +233,3 @@ class StreamsRecogniser(Recogniser):
         if self.config.people == "present":
             present = (x != 0).any(dim=4).any(dim=3).any(dim=1).to(x.dtype)
         return present / present.sum(dim=1, keepdim=True).clamp_min(1)
-
-
-def fuse(logits: Sequence[Float32[Tensor, "N K"]]) -> Float32[Tensor, "N K"]:
-    """Return logits whose softmax is the mean of the streams' softmaxes."""
-    if len(logits) == 1:
-        return logits[0]
-    scores = torch.stack([stream.log_softmax(dim=1) for stream in logits])
-    return scores.exp().mean(dim=0).clamp_min(1e-12).log()

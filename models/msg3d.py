@@ -63,7 +63,7 @@ class Msg3dConfig(BackboneConfig):
 
 
 class ScaleConv(nn.Module):
-    """Eqs. (3) and (6): relu(norm(sum_k (A_k + A_res,k) x W_k)), over the joints of a frame or of a window."""
+    """Eqs. (4) and (7): relu(norm(sum_k (A_k + A_res,k) x W_k)), over the joints of a frame or of a window."""
 
     A: Tensor
 

@@ -102,6 +102,17 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_ENTRIES))
 
 
+def option_names(name: str) -> tuple[str, ...]:
+    """Return the options that a recogniser takes; ``ValueError`` if nothing is registered under that name."""
+    return _entry(name).options
+
+
+def _entry(name: str) -> _Entry:
+    if name not in names():
+        raise ValueError(f"unknown recogniser {name!r}: expected one of {', '.join(names())}")
+    return _ENTRIES[name]
+
+
 def build(
     name: str,
     *,
@@ -116,9 +127,7 @@ def build(
     Raises:
         ValueError: nothing is registered under that name, or it has no such option.
     """
-    if name not in names():
-        raise ValueError(f"unknown recogniser {name!r}: expected one of {', '.join(names())}")
-    entry, chosen = _ENTRIES[name], dict(options or {})
+    entry, chosen = _entry(name), dict(options or {})
     unknown = sorted(set(chosen) - set(entry.options))
     if unknown:
         raise ValueError(f"{name} has no option {', '.join(unknown)}: expected some of {', '.join(entry.options)}")

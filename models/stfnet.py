@@ -33,13 +33,15 @@ class StfNetConfig(BackboneConfig):
 
     Blocks are numbered from 0, the beginning block, which never has MCF or TDF. ``alpha`` and ``reduction`` (the
     paper's r) divide the channels inside MCF and TDF; ``group_width`` is the channels in a group of the temporal
-    convolution.
+    convolution. Without ``graph_mask`` (G_a), MCF and TDF it is the ST-GCN that the authors implemented themselves
+    (table IV).
     """
 
     temporal_kernel: int = 9
     group_width: int = 4
     mcf_blocks: tuple[int, ...] = (4, 5, 6, 7, 8, 9)
     grains: tuple[str, ...] = GRAINS
+    graph_mask: bool = True
     alpha: int = 4
     tdf: bool = True
     tdf_kernel: int = 5
@@ -57,18 +59,18 @@ def shortcut(channels: int, out_channels: int, stride: int = 1) -> nn.Module:
 
 
 class SpatialConv(nn.Module):
-    """SCN, eq. (2): x' = relu(sum_i (G_i + G_a,i) x W_i + x), G_a learned and initialised to G_i.
+    """SCN, eq. (2): x' = relu(sum_i (G_i + G_a,i) x W_i + x), G_a learned and initialised to G_i; eq. (1) without it.
 
-    The sum with x is not in the equation, but in the unit of 2s-AGCN that it is "based on", and in the parameter count.
+    The sum with x is in neither, but in the unit of 2s-AGCN that it is "based on", and in the parameter count.
     """
 
     G: Tensor
 
-    def __init__(self, channels: int, out_channels: int, layout: Layout) -> None:
+    def __init__(self, channels: int, out_channels: int, layout: Layout, *, graph_mask: bool) -> None:
         super().__init__()
         G = torch.from_numpy(adjacency(layout))  # [P, V, V]
         self.register_buffer("G", G, persistent=False)
-        self.G_a = nn.Parameter(G.clone())
+        self.G_a = nn.Parameter(G.clone()) if graph_mask else None
         self.project = nn.Conv2d(len(G) * channels, out_channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
         self.shortcut = shortcut(channels, out_channels)
@@ -80,7 +82,8 @@ class SpatialConv(nn.Module):
         and nothing is copied.
         """
         B, C, T, V = x.shape
-        A = (self.G + self.G_a).permute(2, 0, 1).reshape(-1, V)  # [V*P, V], a row for each taker and subset
+        G = self.G if self.G_a is None else self.G + self.G_a
+        A = G.permute(2, 0, 1).reshape(-1, V)  # [V*P, V], a row for each taker and subset
         frames = x.permute(0, 2, 3, 1).reshape(B * T, V, C)
         neighbours = torch.bmm(A.expand(B * T, -1, -1), frames).reshape(B, T, V, len(self.G) * C)
         y = self.norm(self.project(neighbours.permute(0, 3, 1, 2)))
@@ -172,7 +175,7 @@ class Block(nn.Module):
     def __init__(self, number: int, channels: int, layout: Layout, config: StfNetConfig) -> None:
         super().__init__()
         out_channels, stride = config.base_channels * config.widths[number], config.strides[number]
-        layers: list[nn.Module] = [SpatialConv(channels, out_channels, layout)]
+        layers: list[nn.Module] = [SpatialConv(channels, out_channels, layout, graph_mask=config.graph_mask)]
         if number and number in config.mcf_blocks:
             layers.append(ContextFocus(out_channels, layout, grains=config.grains, alpha=config.alpha))
         if number and config.tdf:
@@ -220,7 +223,7 @@ class Backbone(nn.Module):
 
 @register("stfnet", config=StfNetConfig)
 class StfNet(StreamsRecogniser):
-    """STF-Net with one backbone a stream; the streams' probabilities are averaged (section III.E, equal weights)."""
+    """STF-Net with one backbone a stream, whose probabilities are fused (section III.E: equal weights)."""
 
     def __init__(self, task: Task, config: StfNetConfig) -> None:
         super().__init__(task, config, lambda: Backbone(task, config))

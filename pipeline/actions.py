@@ -84,6 +84,10 @@ class ActionReader:
         self._windower = Windower(layout, window_s=window_s, stride_s=options.stride_s)
         self._waiting: list[SkeletonClip] = []
 
+    def see_size(self, size_wh: tuple[int, int] | None) -> None:
+        """Hear how large the video's picture is, px, as some models must know."""
+        self._windower.size_wh = size_wh
+
     def take(self, poses: Poses, time_s: float) -> None:
         """Take one frame's people, followed and in px of the video."""
         self._people.see(poses, time_s)
@@ -104,4 +108,4 @@ class ActionReader:
     def _recognise(self) -> None:
         waiting, self._waiting = self._waiting, []
         with self.stopwatch.time("recognise"):
-            self._people.hear(self._recogniser.recognise(waiting))
+            self._people.hear(self._recogniser.recognise(waiting, explain=self._options.explain))

@@ -41,7 +41,10 @@ class _Sightings:
 
 
 class Windower:
-    """Cuts one stream's tracked poses into windows of ``window_s`` every ``stride_s`` seconds, a person each."""
+    """Cuts one stream's tracked poses into windows of ``window_s`` every ``stride_s`` seconds, a person each.
+
+    ``size_wh`` is the size of the video's picture, px, as far as it is known; windows carry it.
+    """
 
     def __init__(self, layout: Layout, *, window_s: float, stride_s: float) -> None:
         if not 0 < stride_s <= window_s:
@@ -49,6 +52,7 @@ class Windower:
         self.layout = layout
         self.window_s = window_s
         self.stride_s = stride_s
+        self.size_wh: tuple[int, int] | None = None
         self._next: float = -inf
         self._people: dict[int, _Sightings] = {}
 
@@ -105,4 +109,5 @@ class Windower:
             self.layout,
             start_s=start_s,
             end_s=end_s,
+            size_wh=self.size_wh,
         )

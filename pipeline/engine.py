@@ -1,7 +1,8 @@
 """The whole chain, one line a stage: decode, detect and pose, track, and then the actions.
 
 An ``Engine`` holds what is stateless and shared (the networks); a ``Stream`` holds what has memory and belongs to one
-video or camera. An engine may serve many streams at once, from many threads.
+video or camera, and its ``Follower`` the half of that which knows no actions. An engine may serve many streams at once,
+from many threads.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,32 +14,28 @@ import numpy as np
 from pipeline.actions import ActionReader, Options, Stopwatch
 from pipeline.bundle import DEFAULT_MODEL, Bundle, find_bundles
 from pipeline.errors import UnknownModel
+from pipeline.features import FeatureSpec
+from pipeline.layouts import layout_named
 from pipeline.pose import PoseBackend, pose_backend
 from pipeline.recognise import Recogniser
 from pipeline.track import Tracker
 from pipeline.values import Frame, Poses, Recognition, SkeletonClip, VideoInfo
 from pipeline.video import Video
 
-__all__ = ["Engine", "Options", "Stream", "bundle_named", "load_engine"]
+__all__ = ["Engine", "Follower", "Options", "Stream", "bundle_named", "load_engine"]
 
 DEFAULT_POSE = "movenet"
 DEFAULT_OPTIONS = Options()
 
 
-class Stream:
-    """One video or camera on its way through the chain: frames in, an answer at the end."""
+class Follower:
+    """The first half of the chain for one video or camera: frames in, the people followed in each of them out."""
 
-    def __init__(self, pose: PoseBackend, recogniser: Recogniser, options: Options) -> None:
-        self._pose, self._max_people = pose, options.max_people
+    def __init__(self, pose: PoseBackend, *, max_people: int, stopwatch: Stopwatch) -> None:
+        self._pose, self._max_people, self._stopwatch = pose, max_people, stopwatch
         self._tracker: Tracker | None = None
-        self._reader = ActionReader(recogniser, options, layout=pose.layout)
 
-    @property
-    def stopwatch(self) -> Stopwatch:
-        """What each stage has taken so far."""
-        return self._reader.stopwatch
-
-    def push(self, frames: Sequence[Frame]) -> list[Poses]:
+    def follow(self, frames: Sequence[Frame]) -> list[Poses]:
         """Take successive frames: search for people in the first and, where that is quicker, follow them in the rest.
 
         Return who is followed in each frame, in px of the video.
@@ -46,9 +43,7 @@ class Stream:
         if not frames:
             return []
         if self._tracker is None:
-            width, height = frames[0].size_wh
-            scale = frames[0].scale
-            self._tracker = Tracker(layout=self._pose.layout, size_wh=(round(width / scale), round(height / scale)))
+            self._tracker = Tracker(layout=self._pose.layout, size_wh=size_of_video(frames[0]))
         followed = self._track(self._tracker, frames[:1], self._find(frames[:1]))
         if len(frames) > 1:
             rest = frames[1:]
@@ -56,27 +51,47 @@ class Stream:
             followed += self._track(self._tracker, rest, found)
         return followed
 
-    def finish(self, video: VideoInfo, warnings: Sequence[str] = ()) -> Recognition:
-        """Return the answer for everything that was pushed."""
-        return self._reader.finish(video, warnings)
-
     def _find(self, frames: Sequence[Frame]) -> list[Poses]:
-        with self.stopwatch.time("pose"):
+        with self._stopwatch.time("pose"):
             return self._pose.find(frames)
 
     def _find_again(self, tracker: Tracker, frames: Sequence[Frame]) -> list[Poses]:
         boxes = [tracker.predict_boxes(frame.time_s) * np.float32(frame.scale) for frame in frames]
-        with self.stopwatch.time("pose"):
+        with self._stopwatch.time("pose"):
             return self._pose.follow(frames, boxes)
 
     def _track(self, tracker: Tracker, frames: Sequence[Frame], found: Sequence[Poses]) -> list[Poses]:
-        followed = []
-        for frame, poses in zip(frames, found, strict=True):
-            with self.stopwatch.time("track"):
-                people = surest(poses, self._max_people).rescaled(1 / frame.scale)
-                followed.append(tracker.update(people, frame.time_s))
-            self._reader.take(followed[-1], frame.time_s)
+        with self._stopwatch.time("track"):
+            return [
+                tracker.update(surest(poses, self._max_people).rescaled(1 / frame.scale), frame.time_s)
+                for frame, poses in zip(frames, found, strict=True)
+            ]
+
+
+class Stream:
+    """One video or camera on its way through the chain: frames in, an answer at the end."""
+
+    def __init__(self, pose: PoseBackend, recogniser: Recogniser, options: Options) -> None:
+        self._reader = ActionReader(recogniser, options, layout=pose.layout)
+        self._follower = Follower(pose, max_people=options.max_people, stopwatch=self.stopwatch)
+
+    @property
+    def stopwatch(self) -> Stopwatch:
+        """What each stage has taken so far."""
+        return self._reader.stopwatch
+
+    def push(self, frames: Sequence[Frame]) -> list[Poses]:
+        """Take successive frames, and return who is followed in each, in px of the video."""
+        if frames:
+            self._reader.see_size(size_of_video(frames[0]))
+        followed = self._follower.follow(frames)
+        for frame, people in zip(frames, followed, strict=True):
+            self._reader.take(people, frame.time_s)
         return followed
+
+    def finish(self, video: VideoInfo, warnings: Sequence[str] = ()) -> Recognition:
+        """Return the answer for everything that was pushed."""
+        return self._reader.finish(video, warnings)
 
 
 class Engine:
@@ -110,11 +125,13 @@ class Engine:
 
         Raises:
             ValueError: two people have the same track id.
+            UnfitClip: the model was trained on other skeletons, or must know the size of their picture.
 
         """
         if len(np.unique(clip.track_ids)) < len(clip.track_ids):
             raise ValueError(f"track_ids: expected a different one for each person, got {clip.track_ids.tolist()}")
         reader = ActionReader(self.recogniser, options, layout=clip.layout)
+        reader.see_size(clip.size_wh)
         for place, time_s in enumerate(clip.times_s.tolist()):
             reader.take(_people_in(clip, place), time_s)
         return reader.finish(_info_of(clip))
@@ -125,7 +142,7 @@ class Engine:
         self.open_stream().push([frame])
         if self.pose.needs_boxes:  # nobody is found in an empty picture
             self.pose.follow([frame], [np.array([[64, 32, 192, 224]], np.float32)])
-        self.recogniser.recognise([_standing_still(self.pose)])
+        self.recogniser.recognise([_standing_still(self.recogniser.card.features)])
 
 
 def load_engine(  # noqa: PLR0913 - one argument a deployment setting; each caller names the few it has
@@ -158,6 +175,12 @@ def bundle_named(name: str, folders: Sequence[Path] = ()) -> Bundle:
             f"unknown model {name!r}: expected one of {', '.join(sorted(bundles)) or '(none installed)'}"
         )
     return bundles[name]
+
+
+def size_of_video(frame: Frame) -> tuple[int, int]:
+    """Return the width and height of the video that a frame may be a smaller picture of, px."""
+    width, height = frame.size_wh
+    return round(width / frame.scale), round(height / frame.scale)
 
 
 def surest(poses: Poses, max_people: int) -> Poses:
@@ -193,10 +216,19 @@ def _info_of(clip: SkeletonClip) -> VideoInfo:
     return VideoInfo(span_s + (1 / fps if fps else 0.0), fps, clip.num_frames, width, height)
 
 
-def _standing_still(pose: PoseBackend) -> SkeletonClip:
-    shape = (2, 1, len(pose.layout))
-    keypoints = np.random.default_rng(0).random((*shape, 2), np.float32)
+def _standing_still(spec: FeatureSpec) -> SkeletonClip:
+    """Return somebody seen twice, in the model's own layout and with all that it may need."""
+    layout, num_axes = layout_named(spec.layout), 3 if "z" in spec.channels else 2
+    shape = (2, 1, len(layout))
+    keypoints = np.random.default_rng(0).random((*shape, num_axes), np.float32)
     times_s = np.array([0.0, 1.0])
     return SkeletonClip(
-        keypoints, np.ones(shape, np.float32), times_s, np.zeros(1, np.int64), pose.layout, start_s=0.0, end_s=1.0
+        keypoints,
+        np.ones(shape, np.float32),
+        times_s,
+        np.zeros(1, np.int64),
+        layout,
+        start_s=0.0,
+        end_s=1.0,
+        size_wh=(256, 256),
     )

@@ -13,6 +13,7 @@ A caller's mistake is a ``ValueError``; these are for files, models and devices 
     |   +-- BrokenBundle      files missing, altered or at odds with their card
     |   +-- WeightsMissing    weights must be pulled first
     |   +-- ProviderMissing   the device asked for is not there
+    +-- UnfitClip             skeletons lack what the model was trained on
     +-- DataError             a data set file is not as its format says
     +-- ExportError           an exported model does not agree with the trained one
 """
@@ -64,6 +65,10 @@ class WeightsMissing(ModelError):
 
 class ProviderMissing(ModelError):
     """The execution provider asked for is not available here."""
+
+
+class UnfitClip(MareyError):
+    """Skeletons lack what the model was trained on: its joints, the size of the picture, or a third coordinate."""
 
 
 class DataError(MareyError):

@@ -10,13 +10,16 @@ look like marking time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from numpy.typing import NDArray
 
+from pipeline.errors import UnfitClip
 from pipeline.layouts import Layout, layout_named, map_joints
+from pipeline.normalisation import ALIGNED, check_normalisation, normalise, torso_lengths, trunk_of
 from pipeline.values import Features, SkeletonClip
 
 F32 = NDArray[np.float32]
@@ -27,8 +30,6 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 CHANNELS = ("x", "y", "z", "score")
 # A joint below this score is where the pose network guesses; interpolation in time guesses better.
 MIN_JOINT_SCORE = 0.1
-# Length of a bone seen at right angles, in lengths of the torso (Drillis and Contini 1966, segment lengths by stature).
-BONES_IN_TORSOS = (("hip", "knee", 0.85), ("knee", "ankle", 0.85))
 # A gap longer than this is not filled: the person was away, not blinked over.
 MAX_FRAME_GAP_S = 0.5
 # Motion counts this far to both sides of a window's middle.
@@ -37,16 +38,20 @@ MOTION_S = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
-    """What a recogniser expects: T frames over ``window_s`` seconds, M people, and channels out of x, y, z, score."""
+    """What a recogniser expects: T frames over ``window_s`` seconds, M people, and channels out of x, y, z, score.
+
+    ``normalisation`` is one of ``pipeline.normalisation.NORMALISATIONS``: what the coordinates are counted from and in.
+    """
 
     layout: str
     num_frames: int
     window_s: float
     num_people: int = 1
     channels: tuple[str, ...] = ("x", "y")
+    normalisation: str = "torso"
 
     def __post_init__(self) -> None:
-        layout_named(self.layout)
+        check_normalisation(self.normalisation, layout_named(self.layout))
         if self.num_frames < 2 or self.num_people < 1 or not self.window_s > 0:
             raise ValueError(
                 f"expected num_frames >= 2, num_people >= 1 and window_s > 0, got {self.num_frames}, "
@@ -62,16 +67,20 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     """Choose people, map joints, fill gaps, resample in time, centre and scale.
 
     The T frames span ``window_s`` about the middle of the clip's window; a shorter window leaves the rest empty.
-    Values are in lengths of the torso about the window's mean body centre, y down. Frames that the clip does not cover
-    (``mask`` false), people who are not there and joints never seen are zero.
+    Values are normalised as the spec says. Frames that the clip does not cover (``mask`` false), people who are not
+    there and joints never seen are zero. ``motion`` is in lengths of the torso, however the values are normalised.
+
+    Raises:
+        UnfitClip: the clip has no joint of the spec's layout, or not what its normalisation takes.
     """
     layout = layout_named(spec.layout)
     keypoints, scores = clip.keypoints, clip.scores
     if not scores.size:
         return _nobody(spec, layout)
     if clip.layout is not layout:
+        _check_kinship(clip.layout, layout)
         keypoints, scores = map_joints(keypoints, scores, clip.layout.joints, layout)
-    people = _choose_people(scores, spec.num_people)
+    people = _choose_people(scores, spec)
     keypoints, scores = keypoints[:, people], scores[:, people]
     centre_s, half_s = (clip.start_s + clip.end_s) / 2, spec.window_s / 2
     grid_s = frame_times(centre_s - half_s, centre_s + half_s, spec.num_frames)
@@ -79,10 +88,15 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     mask = _cover(grid_s, clip.times_s, np.asarray(seen.any(axis=-1)))
     coordinates = _resample(keypoints, seen, clip.times_s, grid_s)
     known = np.broadcast_to(seen.any(axis=0), (spec.num_frames, len(people), len(layout))) & mask[..., None]
-    coordinates = np.where(known[..., None], _normalise(coordinates, known, layout), np.float32(0))
-    values = _stack_channels(coordinates, scores, clip.times_s, grid_s, spec)
+    torsos = np.where(known[..., None], torso_lengths(coordinates, known, layout), np.float32(0))
+    if spec.normalisation == "torso":
+        normalised = torsos
+    else:
+        normalised = normalise(coordinates, known, spec.normalisation, layout=layout, size_wh=clip.size_wh)
+        normalised = np.where(known[..., None], normalised, np.float32(0))
+    values = _stack_channels(normalised, scores, clip.times_s, grid_s, spec)
     values *= mask[..., None, None]
-    motion = _motion(coordinates[:, 0], known[:, 0], spec.window_s / spec.num_frames, layout)
+    motion = _motion(torsos[:, 0], known[:, 0], spec.window_s / spec.num_frames, layout)
     return Features(_pad_people(values, spec.num_people), _pad_people(mask, spec.num_people), motion)
 
 
@@ -103,10 +117,22 @@ def _nobody(spec: FeatureSpec, layout: Layout) -> Features:
     return Features(values, np.zeros(shape, np.bool_), float("inf"))
 
 
-def _choose_people(scores: Float32[F32, "T M V"], num_people: int) -> NDArray[np.int64]:
-    """Return the best-seen people, in their own order."""
-    best = np.argsort(-scores.sum(axis=(0, 2)), kind="stable")[:num_people]
-    return np.sort(best)
+@lru_cache
+def _check_kinship(source: Layout, target: Layout) -> None:
+    """Raise ``UnfitClip`` for layouts of which nothing can be mapped onto each other: a hand and a body."""
+    point, certain = np.zeros((len(source), 1), np.float32), np.ones(len(source), np.float32)
+    if not map_joints(point, certain, source.joints, target)[1].any():
+        raise UnfitClip(f"the model takes skeletons of {target.name}, got {source.name}, which has no joint of it")
+
+
+def _choose_people(scores: Float32[F32, "T M V"], spec: FeatureSpec) -> NDArray[np.int64]:
+    """Return the best-seen people, in their own order; where one of them is the origin, those seen longest first."""
+    best = np.sort(np.argsort(-scores.sum(axis=(0, 2)), kind="stable")[: spec.num_people])
+    if spec.normalisation not in ALIGNED:
+        return best
+    num_frames = (scores[:, best] > MIN_JOINT_SCORE).any(axis=2).sum(axis=0)
+    longest: NDArray[np.int64] = best[np.argsort(-num_frames, kind="stable")]
+    return longest
 
 
 def _cover(grid_s: Float64[F64, " T"], times_s: Float64[F64, " T0"], there: Bool[B1, "T0 M"]) -> Bool[B1, "T M"]:
@@ -141,48 +167,6 @@ def _resample(
                 for axis in range(num_axes):
                     resampled[:, person, joint, axis] = np.interp(grid_s, times_s[chosen], track[:, axis])
     return resampled
-
-
-def _normalise(
-    coordinates: Float32[F32, "T M V D"], known: Bool[B1, "T M V"], layout: Layout
-) -> Float32[F32, "T M V D"]:
-    """Move the first person's body centre to the origin and divide by their torso length, once a window."""
-    if not known.any():
-        return coordinates
-    first = int(np.argmax(known.any(axis=(0, 2))))
-    body, there = coordinates[:, first], known[:, first]
-    trunk = _trunk(layout, there)
-    centre = body[:, trunk][there[:, trunk]].mean(axis=0)
-    normalised: F32 = (coordinates - centre) / np.float32(_body_scale(body, there, layout))
-    return normalised
-
-
-def _body_scale(body: Float32[F32, "T V D"], there: Bool[B1, "T V"], layout: Layout) -> float:
-    """Estimate the length of the torso.
-
-    A bone turned towards the camera only ever looks shorter, so the longest estimate of several bones is the best one;
-    each is a median over time, which single wrong joints do not move.
-    """
-    frames = there.any(axis=-1)
-    points = {
-        name: (body[frames, layout.index(name)], bool(there[:, layout.index(name)].any()))
-        for side in ("left", "right")
-        for name in (f"{side}_shoulder", f"{side}_hip", f"{side}_knee", f"{side}_ankle")
-    }
-    spans = [
-        (points[f"{side}_{upper}"], points[f"{side}_{lower}"], share)
-        for side in ("left", "right")
-        for upper, lower, share in (("shoulder", "hip", 1.0), *BONES_IN_TORSOS)
-    ]
-    lengths = [
-        float(np.median(np.linalg.norm(upper - lower, axis=-1))) / share
-        for (upper, upper_seen), (lower, lower_seen), share in spans
-        if upper_seen and lower_seen
-    ]
-    if lengths and max(lengths) > 0:
-        return max(lengths)
-    spread = body[there]
-    return max(float(np.linalg.norm(spread - spread.mean(axis=0), axis=-1).mean()), 1e-6)
 
 
 def _stack_channels(
@@ -223,13 +207,6 @@ def _motion(body: Float32[F32, "T V D"], there: Bool[B1, "T V"], step_s: float, 
     if len(frames) < 5 or len(joints) < 2:
         return float("inf")
     steady = (frames[:-2] + frames[1:-1] + frames[2:]) / 3
-    relative = steady[:, joints] - steady[:, _trunk(layout, there)].mean(axis=1, keepdims=True)
+    relative = steady[:, joints] - steady[:, trunk_of(layout, there)].mean(axis=1, keepdims=True)
     reaches = np.linalg.norm(relative.max(axis=0) - relative.min(axis=0), axis=-1)
     return float(np.sort(reaches)[-2])
-
-
-def _trunk(layout: Layout, there: Bool[B1, "T V"]) -> list[int]:
-    """Return the corners of the trunk that are there at all; if none is, all joints that are."""
-    known = np.flatnonzero(there.any(axis=0)).tolist()
-    corners = [layout.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("shoulder", "hip")]
-    return [joint for joint in corners if joint in known] or known

@@ -121,6 +121,9 @@ def _drawn_bones(layout: Layout) -> Iterator[tuple[tuple[str, ...], tuple[str, .
     """Yield bones as they look best: without neck or pelvis, shoulders and hips are joined and a neck ends between."""
     shoulders, hips = ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip")
     has_neck = not {"neck", "spine_shoulder"}.isdisjoint(layout.joints)
+    if not layout.trunk:
+        yield from (((child,), (parent,)) for child, parent in layout.bones)
+        return
     for child, parent in layout.bones:
         if has_neck or child not in shoulders:
             yield (child,), (parent,)

@@ -3,8 +3,11 @@
 Joint names are the project's own and the same in every layout, so layouts map onto each other by name; left and right
 are the person's. Bones run from child to parent, towards the centre joint.
 
-Sources: COCO 2017 keypoints, OpenPose's 18, Kinect v1 (20) and v2 (25, as NTU RGB+D numbers them), Penn Action (13).
-Bone lists follow ST-GCN, CTR-GCN and PYSKL, so that adjacency agrees with theirs.
+Sources: COCO 2017 keypoints, OpenPose's 18, Kinect v1 (20) and v2 (25, as NTU RGB+D numbers them), Penn Action (13),
+and a hand as MediaPipe numbers it (21). Bone lists follow ST-GCN, CTR-GCN and PYSKL, so that adjacency agrees with
+theirs.
+
+A hand has no side, for its joints say not whose it is: it shares no joint with a body, and its mirror is itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +21,15 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 
 FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+TRUNK = ("left_shoulder", "left_hip", "right_shoulder", "right_hip")
+# Each finger's joints, from the palm outwards.
+FINGERS: Mapping[str, tuple[str, ...]] = {
+    "thumb": ("thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"),
+    **{
+        finger: tuple(f"{finger}_{joint}" for joint in ("mcp", "pip", "dip", "tip"))
+        for finger in ("index", "middle", "ring", "pinky")
+    },
+}
 
 # A joint that a layout lacks is the mean of these. ``any``: of those that were seen; ``all``: only if every one was.
 SUBSTITUTES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -38,7 +50,7 @@ SUBSTITUTES: Mapping[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     **{f"{side}_foot": (("any", (f"{side}_ankle",)),) for side in ("left", "right")},
 }
 
-# Body parts in two grains (STF-Net's fine and coarse parts; the coarse ones are AMANet's five).
+# Body parts in two grains (STF-Net's fine and coarse parts; the coarse ones are AMANet's five), and those of a hand.
 FINE_PARTS: Mapping[str, tuple[str, ...]] = {
     "head": ("head", *FACE),
     "trunk": ("neck", "spine_shoulder", "spine", "pelvis"),
@@ -49,11 +61,16 @@ FINE_PARTS: Mapping[str, tuple[str, ...]] = {
     },
     **{f"{side}_thigh": (f"{side}_hip", f"{side}_knee") for side in ("left", "right")},
     **{f"{side}_shank": (f"{side}_ankle", f"{side}_foot") for side in ("left", "right")},
+    "palm": ("wrist",),
+    **{f"lower_{finger}": joints[:2] for finger, joints in FINGERS.items()},
+    **{f"upper_{finger}": joints[2:] for finger, joints in FINGERS.items()},
 }
 COARSE_PARTS: Mapping[str, tuple[str, ...]] = {
     "trunk": FINE_PARTS["head"] + FINE_PARTS["trunk"],
     **{f"{side}_arm": FINE_PARTS[f"{side}_upper_arm"] + FINE_PARTS[f"{side}_forearm"] for side in ("left", "right")},
     **{f"{side}_leg": FINE_PARTS[f"{side}_thigh"] + FINE_PARTS[f"{side}_shank"] for side in ("left", "right")},
+    "palm": FINE_PARTS["palm"],
+    **FINGERS,
 }
 
 
@@ -96,13 +113,18 @@ class Layout:
         return tuple(self.index(name) for name in names)
 
     @cached_property
+    def trunk(self) -> tuple[int, ...]:
+        """The corners of the trunk; a hand has none."""
+        return tuple(self.index(joint) for joint in TRUNK if joint in self.joints)
+
+    @cached_property
     def fine_parts(self) -> tuple[tuple[int, ...], ...]:
         """Joint indices of each fine part that has joints here."""
         return self._grouped(FINE_PARTS)
 
     @cached_property
     def coarse_parts(self) -> tuple[tuple[int, ...], ...]:
-        """Joint indices of trunk with head, two arms and two legs."""
+        """Joint indices of trunk with head, two arms and two legs; of a hand, of palm and fingers."""
         return self._grouped(COARSE_PARTS)
 
     def _grouped(self, parts: Mapping[str, tuple[str, ...]]) -> tuple[tuple[int, ...], ...]:
@@ -193,8 +215,16 @@ NTU25 = Layout(
     ),
     "spine_shoulder",
 )
+HAND21 = Layout(
+    "hand21",
+    ("wrist", *(joint for joints in FINGERS.values() for joint in joints)),
+    _chains(*(" ".join([*joints[::-1], "wrist"]) for joints in FINGERS.values())),
+    "wrist",
+)
 
-LAYOUTS: Mapping[str, Layout] = {layout.name: layout for layout in (COCO17, PENN13, OPENPOSE18, KINECT20, NTU25)}
+LAYOUTS: Mapping[str, Layout] = {
+    layout.name: layout for layout in (COCO17, PENN13, OPENPOSE18, KINECT20, NTU25, HAND21)
+}
 
 
 def layout_named(name: str) -> Layout:

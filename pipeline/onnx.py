@@ -6,9 +6,15 @@ when a GPU cannot be used; here a device that was asked for by name is either us
 
 import contextlib
 import io
+import itertools
+import json
 import logging
+import operator
 import os
-from collections.abc import Iterator, Mapping
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +25,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from pipeline.errors import ModelError, ProviderMissing
+from pipeline.onnx_outputs import keep_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +68,7 @@ class OnnxModel:
     """A loaded model. ``run`` may be called from several threads at once.
 
     ``provider`` is what runs it in fact: "cpu", "cuda" or "tensorrt". ``threads`` are the CPU cores that one call may
-    use; by default those of this process, 4 at most.
+    use; by default those of this process, 4 at most. Of ``outputs``, where some are named, nothing but those is made.
 
     Raises:
         ValueError: for a provider that is none of ``PROVIDERS``, or ``threads`` below 1.
@@ -70,12 +77,21 @@ class OnnxModel:
 
     """
 
-    def __init__(self, model: Path | bytes, *, provider: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Path | bytes,
+        *,
+        provider: str = "cpu",
+        threads: int | None = None,
+        outputs: Collection[str] = (),
+    ) -> None:
         if provider not in _CHAINS:
             raise ValueError(f"unknown provider {provider!r}: expected one of {', '.join(PROVIDERS)}")
         threads = default_threads() if threads is None else threads
         if threads < 1:
             raise ValueError(f"threads must be 1 or more, not {threads}")
+        if outputs:
+            model = keep_outputs(model if isinstance(model, bytes) else model.read_bytes(), outputs)
         self._session, reason = _open_session(model, _CHAINS[provider], threads)
         self.provider = _NAMES[self._session.get_providers()[0]]
         if provider not in ("auto", self.provider):
@@ -87,6 +103,43 @@ class OnnxModel:
         """Return every output by name."""
         names = [output.name for output in self.outputs]
         return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCost:
+    """What all operators of a kind take in one run: how many there are, and ms together."""
+
+    name: str
+    count: int
+    spent_ms: float
+
+
+def profile(
+    model: Path,
+    feeds: Mapping[str, NDArray[np.generic]],
+    *,
+    threads: int,
+    outputs: Collection[str] = (),
+    repeats: int = 5,
+) -> list[OperatorCost]:
+    """Return what each kind of operator costs on the CPU, the dearest first: the sum of its nodes' medians."""
+    source = keep_outputs(model.read_bytes(), outputs) if outputs else str(model)
+    with tempfile.TemporaryDirectory(prefix="marey-") as folder:
+        options = _session_options(threads)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder, "profile"))
+        session = onnxruntime.InferenceSession(source, options, [_CPU])
+        for _ in range(repeats):
+            session.run(None, dict(feeds))
+        events = json.loads(Path(session.end_profiling()).read_text())
+    spent_us: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
+            spent_us[event["args"]["op_name"], event["name"]].append(event["dur"])
+    nodes = sorted((kind, statistics.median(times) / 1e3) for (kind, _), times in spent_us.items())
+    kinds = {kind: [ms for _, ms in group] for kind, group in itertools.groupby(nodes, key=operator.itemgetter(0))}
+    costs = [OperatorCost(kind, len(spent), sum(spent)) for kind, spent in kinds.items()]
+    return sorted(costs, key=lambda cost: -cost.spent_ms)
 
 
 def default_threads() -> int:

@@ -1,6 +1,7 @@
 """Run a bundle's recogniser on windows: one batch over people and moments, calibrated probabilities out."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Recogniser:
     def __init__(self, bundle: Bundle, *, provider: str = "cpu", threads: int | None = None) -> None:
         bundle.verify()
         self.bundle = bundle
+        self._threads = threads
         self._model = OnnxModel(bundle.model_path, provider=provider, threads=threads)
         _check_fit(self._model, bundle)
 
@@ -45,24 +47,33 @@ class Recogniser:
         """What runs the model: cpu, cuda or tensorrt."""
         return self._model.provider
 
-    def recognise(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
-        """Return a prediction for each window, in order."""
-        return [prediction for batch in _batches(clips) for prediction in self._recognise_batch(batch)]
+    def recognise(self, clips: Sequence[SkeletonClip], *, explain: bool = True) -> list[Prediction]:
+        """Return a prediction for each window, in order; unexplained ones have no attention, and cost about half."""
+        return [prediction for batch in _batches(clips) for prediction in self._recognise_batch(batch, explain)]
 
     def logits(self, clips: Sequence[SkeletonClip]) -> Float32[F32, "N K"]:
         """Return the model's raw answer to each window: what evaluation calibrates and compares."""
         nothing = np.zeros((0, len(self.card.labels)), np.float32)
-        return np.concatenate([nothing, *(self._run(self._features(batch))["logits"] for batch in _batches(clips))])
+        answers = (self._run(self._features(batch), explain=False)["logits"] for batch in _batches(clips))
+        return np.concatenate([nothing, *answers])
 
     def _features(self, clips: Sequence[SkeletonClip]) -> list[Features]:
         return [make_features(clip, self.card.features) for clip in clips]
 
-    def _run(self, features: Sequence[Features]) -> dict[str, NDArray[Any]]:
-        return self._model.run({INPUT: stack_features(features)})
+    @cached_property
+    def _unexplained(self) -> OnnxModel:
+        """The model without its explanations, loaded when first wanted: most want them."""
+        path = self.bundle.model_path
+        return OnnxModel(path, provider=self.provider, threads=self._threads, outputs=OUTPUTS[:1])
 
-    def _recognise_batch(self, clips: Sequence[SkeletonClip]) -> list[Prediction]:
+    def _run(self, features: Sequence[Features], *, explain: bool) -> dict[str, NDArray[Any]]:
+        model = self._model if explain else self._unexplained
+        nothing = np.zeros((len(features), 0), np.float32)
+        return dict.fromkeys(OUTPUTS, nothing) | model.run({INPUT: stack_features(features)})
+
+    def _recognise_batch(self, clips: Sequence[SkeletonClip], explain: bool) -> list[Prediction]:
         features = self._features(clips)
-        outputs = self._run(features)
+        outputs = self._run(features, explain=explain)
         probabilities = calibrate(outputs["logits"], self.card.temperature)
         if self.card.idle_label:
             idle = self.card.labels.index(self.card.idle_label)

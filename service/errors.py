@@ -141,6 +141,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     pipeline.NotAVideo: Kind(415, "not-a-video", "Not a video"),
     pipeline.VideoError: Kind(422, "undecodable", "The video cannot be decoded"),
     pipeline.Undecodable: Kind(422, "undecodable", "The video cannot be decoded"),
+    pipeline.UnfitClip: Kind(422, "unfit-skeletons", "Skeletons that the model does not take"),
     ClientGone: Kind(CLIENT_CLOSED_REQUEST, "client-gone", "The client hung up"),
     Exception: Kind(500, "internal", "Something went wrong here"),
     pipeline.BrokenBundle: Kind(500, "broken-model", "The model is broken"),

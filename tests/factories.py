@@ -17,6 +17,7 @@ from pipeline.layouts import LAYOUTS, Layout, map_joints
 from pipeline.values import F32, F64, I64, UNTRACKED, Frame, Poses, Prediction, SkeletonClip
 
 COCO17 = LAYOUTS["coco17"]
+BODIES = {name: layout for name, layout in LAYOUTS.items() if layout.trunk}  # a hand is another thing
 TORSO_PX = 60.0
 Scene = Callable[[float], Sequence[F32]]  # who is where at a time, in px of the video
 # Somebody who faces the camera, in lengths of the torso from the middle between the hips, y down.

@@ -1,6 +1,7 @@
 """From a run to a bundle: calibrate, choose thresholds, measure, export, and write the card."""
 
 import hashlib
+import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -8,28 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from torch import nn
+import numpy as np
 
+from models.ensemble import ensemble_of
+from models.registry import Recogniser
 from pipeline.bundle import CARD_FILE, MODEL_FILE, Bundle, Card, Source
 from pipeline.layouts import layout_named
-from training.evaluate import (
-    Classifier,
-    calibrated_temperature,
-    calibration_error,
-    each_noisy_window,
-    judge_noisy,
-    judge_sequences,
-    judge_still,
-)
+from training.evaluate import calibrated_temperature, calibration_windows
+from training.examples import Example, Parts, divide, read_sets
 from training.export import export_onnx
 from training.folds import choose_thresholds, foreign_precision, judge_folds, unknown_report_rate
-from training.recipe import Recipe
-from training.runs import Run, classifier
-from training.windows import Example, Parts, divide, read_sets
+from training.fusion import fit_ensemble
+from training.measure import measure
+from training.recipe import Recipe, WindowRecipe
+from training.runs import Run, classifier, feature_batches
 
 logger = logging.getLogger(__name__)
 
-TESTED_SET = "penn_action"
+# Whose labels may be reported where no other data set has them to be proven on.
+HOME_SET = "penn_action"
 # Used for a label when no folds were trained to choose one.
 UNCHECKED_THRESHOLD = 0.8
 SOURCES: Mapping[str, tuple[str, str]] = {
@@ -53,41 +51,48 @@ class Reporting:
     metrics: Mapping[str, float]
 
 
-def export_bundle(run: Run, folds: Sequence[Run], data: Path, out: Path, *, version: str) -> Bundle:
-    """Write a run's model as a bundle, with everything that its card says measured here and now.
+def export_bundle(
+    runs: Sequence[Run], folds: Sequence[Run], data: Path, out: Path, *, version: str, name: str = ""
+) -> Bundle:
+    """Write a run's model, or several as one ensemble, with everything that its card says measured here and now.
+
+    Members are calibrated and weighed on held-out groups; where nothing was held out, they count alike. The bundle is
+    called as its first run's recipe unless it is given a ``name``.
 
     Raises:
         DataError: the run has no checkpoint, or a data set cannot be read.
         ExportError: the exported model does not agree with the trained one; what ``out`` holds is left as it is.
-        ValueError: a fold left nothing out.
+        ValueError: a fold left nothing out, or the runs cannot be one.
 
     """
-    recipe, model = run.recipe, run.load_model()
+    recipe = common_recipe(runs)
     parts = divide(recipe, read_sets(recipe, data))
+    model = fused_model(runs, parts)
     classify = classifier(model, recipe)
-    temperature = calibrated_temperature(classify, parts.calibration, recipe)
+    temperature = calibrated_temperature(classify, parts.calibration, recipe) if parts.calibration else 1.0
     reporting = decide_reporting(recipe, folds, data)
     metrics = measure(classify, parts, recipe, temperature=temperature)
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent) as folder:
         model_path = _export_model(model, recipe, Path(folder) / MODEL_FILE)
         card = Card(
-            name=recipe.name,
+            name=name or recipe.name,
             version=version,
-            architecture=recipe.architecture,
+            architecture=" + ".join(run.recipe.architecture for run in runs),
             description=recipe.description,
             features=recipe.features,
             labels=recipe.class_labels,
             silent_labels=reporting.silent,
-            idle_label=recipe.idle_label,
-            still_motion=recipe.still_motion,
+            idle_label=recipe.idle_label if isinstance(recipe, WindowRecipe) else None,
+            still_motion=recipe.still_motion if isinstance(recipe, WindowRecipe) else 0.0,
             temperature=round(temperature, 4),
             thresholds=reporting.thresholds,
             metrics={name: round(value, 4) for name, value in {**metrics, **reporting.metrics}.items()},
             data=_sources(parts),
             licence="weights: research use, as the data sets they were trained on; see data",
-            recipe=f"training/recipes: {recipe.name}, changes {dict(run.changes)}",
-            commit=run.commit,
+            recipe="training/recipes: "
+            + "; ".join(f"{run.recipe.name}, changes {json.dumps(dict(run.changes), default=sorted)}" for run in runs),
+            commit=runs[0].commit,
             seed=recipe.seed,
             model_sha256=hashlib.sha256(model_path.read_bytes()).hexdigest(),
         )
@@ -97,7 +102,33 @@ def export_bundle(run: Run, folds: Sequence[Run], data: Path, out: Path, *, vers
     return Bundle.open(out)
 
 
-def _export_model(model: nn.Module, recipe: Recipe, path: Path) -> Path:
+def common_recipe(runs: Sequence[Run]) -> Recipe:
+    """Return the recipe of the first run; ``ValueError`` if another one sees other features or data, or answers others.
+
+    What differs between members is the network, how it was trained, and the seed.
+    """
+    first, *others = (run.recipe for run in runs)
+    for setting in ("features", "class_labels", "data_sets"):
+        if any(getattr(other, setting) != getattr(first, setting) for other in others):
+            folders = ", ".join(str(run.folder) for run in runs)
+            raise ValueError(f"expected runs of the same {setting} to make one recogniser of, not so in {folders}")
+    return first
+
+
+def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
+    """Return the one run's model, or the ensemble of all."""
+    models = [run.load_model() for run in runs]
+    if len(models) == 1:
+        return models[0]
+    recipe = runs[0].recipe
+    windows = calibration_windows(parts.calibration, recipe)
+    if not windows:
+        return ensemble_of(models)
+    truth = np.array([recipe.class_labels.index(label) for _, label in windows])
+    return fit_ensemble(models, feature_batches([clip for clip, _ in windows], recipe), truth)
+
+
+def _export_model(model: Recogniser, recipe: Recipe, path: Path) -> Path:
     report = export_onnx(
         model,
         path,
@@ -112,12 +143,12 @@ def _export_model(model: nn.Module, recipe: Recipe, path: Path) -> Path:
 
 def decide_reporting(recipe: Recipe, folds: Sequence[Run], data: Path) -> Reporting:
     """Choose thresholds and silent labels by the folds; without folds, report every action from a high score."""
-    quiet = (recipe.idle_label, recipe.other_label)
+    quiet = (recipe.idle_label, recipe.other_label) if isinstance(recipe, WindowRecipe) else ()
     actions = [label for label in recipe.class_labels if label not in quiet]
-    if not folds:
+    if not folds or not isinstance(recipe, WindowRecipe):
         return Reporting(dict.fromkeys(actions, UNCHECKED_THRESHOLD), quiet, {})
     verdicts = judge_folds(folds, data)
-    home = {label for label in recipe.labels.get(TESTED_SET, {}).values() if label}
+    home = {label for label in recipe.labels.get(HOME_SET, {}).values() if label}
     thresholds = choose_thresholds(verdicts, actions, home=home)
     precision = foreign_precision(verdicts, thresholds)
     metrics = {f"precision_on_unseen_sets/{label}": share for label, (share, _) in sorted(precision.items())}
@@ -126,44 +157,6 @@ def decide_reporting(recipe: Recipe, folds: Sequence[Run], data: Path) -> Report
         metrics["unknown_actions_reported"] = named_unknown
     unproven = (label for label in actions if label not in thresholds)
     return Reporting(thresholds, (*unproven, *quiet), metrics)
-
-
-def measure(classify: Classifier, parts: Parts, recipe: Recipe, *, temperature: float) -> dict[str, float]:
-    """Return every figure of a card that needs no folds, on official test splits and held-out groups."""
-    window_s = recipe.features.window_s
-    held_out = judge_sequences(
-        classify, parts.calibration, recipe.class_labels, window_s=window_s, temperature=temperature
-    )
-    return _measure_tested(classify, parts, recipe, temperature) | {
-        "held_out_groups_top1": held_out.top1(),
-        "held_out_groups_calibration_error": calibration_error(held_out),
-    }
-
-
-def _measure_tested(classify: Classifier, parts: Parts, recipe: Recipe, temperature: float) -> dict[str, float]:
-    """Measure on the official test split, less the actions that the recipe leaves out; no split, no figures."""
-    labels, window_s = recipe.class_labels, recipe.features.window_s
-    tested = [example for example in parts.test if _is_official(example) and example.label in labels]
-    if not tested:
-        return {}
-    known = sorted({example.label for example in tested})
-    clean = judge_sequences(classify, tested, labels, window_s=window_s, temperature=temperature)
-    noisy = judge_noisy(classify, tested, labels, temperature=temperature)
-    windows = each_noisy_window(classify, tested, labels, temperature=temperature)
-    still = judge_still(classify, tested, recipe)
-    jittery = judge_still(classify, tested, recipe, noisy=True)
-    return {
-        "penn_action_top1": clean.top1(among=known),
-        "penn_action_top1_among_all_labels": clean.top1(),
-        "penn_action_noisy_top1": noisy.top1(among=known),
-        "penn_action_noisy_window_top1": windows.top1(among=known),
-        "still_windows_called_idle": still.top1(),
-        "still_noisy_windows_called_idle": jittery.top1(),
-    }
-
-
-def _is_official(example: Example) -> bool:
-    return example.source.name == TESTED_SET and not example.source.train[example.index]
 
 
 def _sources(parts: Parts) -> tuple[Source, ...]:

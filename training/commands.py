@@ -3,32 +3,28 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pipeline.bundle import CARD_FILE, Bundle, Card
-from pipeline.errors import DataError
 from pipeline.layouts import NTU25, layout_named
-from pipeline.recognise import Recogniser
-from training.bundles import export_bundle, measure
+from training.bundles import export_bundle
 from training.catalogue import catalogue
-from training.evaluate import Classifier
+from training.evaluate_command import Data, evaluate
+from training.examples import divide, learned, read_sets
 from training.folds import check_folds
-from training.importing import Checkpoint, import_checkpoint, read_labels
+from training.importing import Checkpoint, import_checkpoint
+from training.labels import read_labels
 from training.loop import CHECKPOINT_FILE
 from training.loop import train as train_recipe
-from training.recipe import Recipe
 from training.recipes.registry import recipe_named, recipe_names
-from training.runs import RUN_FILE, Run, changed, classifier
-from training.windows import divide, read_sets
+from training.runs import RUN_FILE, Run, changed
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Train, evaluate and export recognisers.")
 
-Data = Annotated[Path, typer.Option(help="Folder with the recipe's data sets, NAME.npz each.")]
 Fold = Annotated[list[Path] | None, typer.Option("--fold", help="A run with left_out; may be given several times.")]
 
 
@@ -44,58 +40,42 @@ def train(
     """Train a recogniser by a recipe."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with _callers_mistakes():
-        settings = dict(_parse_change(change) for change in changes or ())
+        settings = _parse_changes(changes or ())
         if leave_out:
             settings["left_out"] = sorted(leave_out)
-        run = _resume(out, recipe, settings) if resume and (out / RUN_FILE).exists() else None
+        named, begun = recipe_named(recipe), Run.open(out) if resume and (out / RUN_FILE).exists() else None
+        if begun and begun.recipe.name != named.name:
+            raise ValueError(f"{out} was started with recipe {begun.recipe.name!r}: go on with that, or elsewhere")
         if not resume and (out / CHECKPOINT_FILE).exists():
             raise ValueError(f"{out} holds a run already: go on with --resume, or choose another folder")
-        run = run or Run.start(out, recipe, settings)
-    parts = divide(run.recipe, read_sets(run.recipe, data))
+        sets = read_sets(changed(named, settings), data)
+        run = begun or Run.start(out, recipe, learned(named, settings, sets))
+        if settings and changed(named, learned(named, settings, sets)) != run.recipe:
+            raise ValueError(f"{out} was started with other settings: see its {RUN_FILE}, and give those or none")
+        parts = divide(run.recipe, sets)
     if not parts.train:
         raise typer.BadParameter("nothing is left to train on: leave out less")
     train_recipe(run.recipe, parts.train, out, resume=resume)
 
 
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run, or a bundle.")],
-    data: Data,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-) -> None:
-    """Measure a run or a bundle on official test splits and held-out groups."""
-    classify: Classifier
-    if (model / CARD_FILE).exists():
-        recogniser = Recogniser(Bundle.open(model))
-        recipe, classify, temperature = _recipe_of(recogniser.card), recogniser.logits, recogniser.card.temperature
-    elif (model / RUN_FILE).exists():
-        run = Run.open(model)
-        recipe, classify, temperature = run.recipe, classifier(run.load_model(), run.recipe), 1.0
-    else:
-        raise DataError(f"{model}: expected a bundle with {CARD_FILE} or a run with {RUN_FILE}")
-    figures = measure(classify, divide(recipe, read_sets(recipe, data)), recipe, temperature=temperature)
-    lines = (
-        json.dumps(figures, indent=1)
-        if as_json
-        else "\n".join(f"{name:36} {value:.4f}" for name, value in figures.items())
-    )
-    typer.echo(lines)
+app.command()(evaluate)
 
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The run to export.")],
+    runs: Annotated[list[Path], typer.Argument(help="The run to export, or several to export as one ensemble.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
     folds: Fold = None,
     version: Annotated[str, typer.Option(help="The bundle's version.")] = "1.0.0",
+    name: Annotated[str, typer.Option(help="The bundle's name, if not the recipe's.")] = "",
 ) -> None:
     """Turn a run into a bundle: calibrated, measured, checked against the trained model."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    opened, others = Run.open(run), [Run.open(fold) for fold in folds or ()]
+    opened, others = [Run.open(run) for run in runs], [Run.open(fold) for fold in folds or ()]
     with _callers_mistakes():
         check_folds(others)
-    bundle = export_bundle(opened, others, data, out, version=version)
+        bundle = export_bundle(opened, others, data, out, version=version, name=name)
     typer.echo(bundle.card.to_json(), nl=False)
 
 
@@ -157,34 +137,22 @@ def _callers_mistakes() -> Iterator[None]:
         raise typer.BadParameter(str(error)) from error
 
 
-def _resume(folder: Path, recipe: str, settings: Mapping[str, object]) -> Run:
-    """Open a run to go on with; ``ValueError`` if it was started by another recipe, or other settings are given."""
-    run = Run.open(folder)
-    if changed(recipe_named(recipe), settings or run.changes) != run.recipe:
-        raise ValueError(f"{folder} was started with another recipe or other settings: see its {RUN_FILE}")
-    return run
-
-
-def _recipe_of(card: Card) -> Recipe:
-    """Return the recipe that divides the data for a bundle's evaluation."""
-    try:
-        recipe = replace(recipe_named(card.name), features=card.features, still_motion=card.still_motion)
-    except ValueError as error:
-        raise DataError(f"no recipe says what model {card.name!r} was trained on: {error}") from error
-    if recipe.class_labels != card.labels:
-        raise DataError(f"model {card.name!r} has other labels than its recipe: evaluate the run that it came from")
-    return recipe
-
-
-def _parse_change(text: str) -> tuple[str, object]:
-    name, equals, value = text.partition("=")
-    known = {field.name for field in fields(Recipe)}
-    if not equals or name not in known:
-        raise ValueError(f"--set {text}: expected SETTING=JSON with one of {', '.join(sorted(known))}")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+def _parse_changes(texts: Sequence[str]) -> dict[str, object]:
+    """Read SETTING=JSON, where a dot leads into a setting that has settings: features.num_frames=64."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"--set {text}: expected SETTING=JSON, such as epochs=6 or features.num_frames=64")
+        *outer, last = name.split(".")
+        place = changes
+        for part in outer:
+            place = place.setdefault(part, {})
+        try:
+            place[last] = json.loads(value)
+        except ValueError:
+            place[last] = value
+    return changes
 
 
 def _parse_option(text: str) -> tuple[str, object]:

@@ -3,8 +3,8 @@
 Measured the way the service works: windows of real time, probabilities averaged over a sequence's windows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -14,8 +14,11 @@ from pipeline.features import make_features
 from pipeline.recognise import calibrate, call_still
 from pipeline.values import SkeletonClip
 from training.augment import Augmentation, draw_still_window, torso_length, view
-from training.recipe import Recipe
-from training.windows import Example, cover
+from training.examples import Example
+from training.recipe import Recipe, SequenceRecipe, WindowRecipe, windowed
+from training.scores import Outcome
+from training.variation import settle
+from training.windows import cover
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -30,31 +33,6 @@ STRIDE_S = 0.5
 CALM = Augmentation(
     partial_rate=0, jitter=0, wander=0, head_shift=0, missing_share=0, lost_joint_rate=0, cut_off_rate=0, swap_rate=0
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What a classifier said of N sequences or windows: probabilities, and the labels that are true."""
-
-    probabilities: Float32[F32, "N K"]
-    truth: tuple[str, ...]
-    labels: tuple[str, ...]
-
-    def top1(self, *, among: Sequence[str] | None = None) -> float:
-        """Return the share whose best label is the true one; ``among`` restricts the answers, as a closed test does."""
-        allowed = np.array([among is None or label in among for label in self.labels])
-        best = np.where(allowed, self.probabilities, -1).argmax(axis=1)
-        return float(np.mean([self.labels[place] == truth for place, truth in zip(best, self.truth, strict=True)]))
-
-    def reported(self, thresholds: Mapping[str, float], silent: Sequence[str | None]) -> list[str | None]:
-        """Return what the service would report of each: the best label if it is sure enough and no silent one."""
-        best = self.probabilities.argmax(axis=1)
-        named = [self.labels[place] for place in best]
-        scores = self.probabilities.max(axis=1)
-        return [
-            label if label not in silent and score >= thresholds.get(label, 0.6) else None
-            for label, score in zip(named, scores, strict=True)
-        ]
 
 
 def judge_sequences(
@@ -94,7 +72,7 @@ def each_noisy_window(
 
 
 def judge_still(
-    classify: Classifier, examples: Sequence[Example], recipe: Recipe, *, noisy: bool = False, seed: int = 0
+    classify: Classifier, examples: Sequence[Example], recipe: WindowRecipe, *, noisy: bool = False, seed: int = 0
 ) -> Outcome:
     """Judge one still window of each sequence: a pose held with a little sway, and pose noise if ``noisy``."""
     rng = np.random.default_rng(seed)
@@ -117,23 +95,51 @@ def as_seen(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
     return view(clip, Augmentation(yaw_deg=45, pitch_deg=(-5, 15), roll_deg=3), rng)
 
 
+def judge_whole(
+    classify: Classifier, examples: Sequence[Example], recipe: SequenceRecipe, *, temperature: float = 1.0
+) -> Outcome:
+    """Judge each sequence by the one input that the recipe makes of it in a test."""
+    inputs = [settle(example.clip(), recipe.variation, spec=recipe.features) for example in examples]
+    probabilities = calibrate(classify(inputs), temperature)
+    return Outcome(probabilities, tuple(example.label for example in examples), recipe.class_labels)
+
+
 def calibrated_temperature(
     classify: Classifier, examples: Sequence[Example], recipe: Recipe, *, seed: int = 0
 ) -> float:
-    """Return the temperature that fits held-out sequences as a camera would see them, and as many still windows."""
-    rng = np.random.default_rng(seed)
+    """Return the temperature that fits held-out sequences in the form that the recogniser will see them in."""
+    windows = calibration_windows(examples, recipe, seed=seed)
+    truth = np.array([recipe.class_labels.index(label) for _, label in windows])
+    return fit_temperature(classify([clip for clip, _ in windows]), truth)
+
+
+def calibration_windows(
+    examples: Sequence[Example], recipe: Recipe, *, seed: int = 0
+) -> list[tuple[SkeletonClip, str]]:
+    """Return labelled windows of held-out sequences to fit temperatures and weights by.
+
+    Of a ``WindowRecipe``, windows as a camera and a pose network would see them, and a still one of every fourth.
+    """
+    if isinstance(recipe, SequenceRecipe):
+        spec = recipe.features
+        return [(settle(example.clip(), recipe.variation, spec=spec), example.label) for example in examples]
+    return _camera_windows(examples, windowed(recipe), np.random.default_rng(seed))
+
+
+def _camera_windows(
+    examples: Sequence[Example], recipe: WindowRecipe, rng: np.random.Generator
+) -> list[tuple[SkeletonClip, str]]:
     window_s = recipe.features.window_s
-    clips = [
+    moving = [
         (window, example.label)
         for example in examples
         for window in cover(add_test_noise(as_seen(example.clip(), rng), rng), window_s=window_s, stride_s=2 * STRIDE_S)
     ]
-    clips += [
+    still = [
         (draw_still_window(example.clip(), recipe.augmentation, rng, window_s=window_s), recipe.idle_label)
         for example in examples[::4]
     ]
-    truth = np.array([recipe.class_labels.index(label) for _, label in clips])
-    return fit_temperature(classify([clip for clip, _ in clips]), truth)
+    return moving + still
 
 
 def add_test_noise(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
@@ -150,20 +156,6 @@ def fit_temperature(logits: Float32[F32, "N K"], truth: Int64[I64, " N"]) -> flo
     grid = np.exp(np.linspace(np.log(0.3), np.log(4.0), 131))
     losses = [-np.log(calibrate(logits, float(t))[np.arange(len(truth)), truth] + 1e-9).mean() for t in grid]
     return float(grid[int(np.argmin(losses))])
-
-
-def calibration_error(outcome: Outcome, *, num_bins: int = 15) -> float:
-    """Return the expected calibration error: how far scores are from shares of right answers, in [0, 1]."""
-    best = outcome.probabilities.argmax(axis=1)
-    score = outcome.probabilities.max(axis=1)
-    right = np.array([outcome.labels[place] == truth for place, truth in zip(best, outcome.truth, strict=True)])
-    bins = np.minimum((score * num_bins).astype(int), num_bins - 1)
-    gaps = [
-        abs(right[bins == place].mean() - score[bins == place].mean()) * (bins == place).mean()
-        for place in range(num_bins)
-        if (bins == place).any()
-    ]
-    return float(sum(gaps))
 
 
 def _judge(

@@ -16,6 +16,8 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import statically_known_true
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.registry import Recogniser
@@ -59,7 +61,7 @@ def export_onnx(
     joints = (num_people, num_joints, num_channels)
     partial = path.with_name(f"{path.name}.part")
     try:
-        partial.write_bytes(_convert(explainer, torch.randn(*TRACED_NT, *joints)))
+        partial.write_bytes(to_onnx(explainer, torch.randn(*TRACED_NT, *joints)))
         shapes = [(1, num_frames, *joints), (4, num_frames, *joints), (2, num_frames + 5, *joints)]
         exported = OnnxModel(partial, threads=1)
         if exported.inputs[0].shape != (None, None, *joints):
@@ -120,22 +122,61 @@ def _norm_input_gradient(
     return slope * scale.reshape(1, -1, *[1] * (slope.dim() - 2)), None, None
 
 
-# ONNX has no gradients: these two are written out, the rest is composed of operators that the exporter knows.
-_INPUT_GRADIENTS: Mapping[OpOverload, Callable[..., object]] = {
+def _depthwise_convolution(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int], *rest: object
+) -> Tensor:
+    """Write a 3D convolution of each channel by itself as 2D ones, one for each frame of the kernel, added up.
+
+    On a CPU, onnxruntime takes a tiny matrix product a channel for the former; for the latter it has a kernel, if there
+    are a multiple of 16 channels. Any other convolution, and a bias, which batch norm makes needless, is left alone.
+    """
+    dilation, _transposed, _output_padding, groups = rest
+    assert isinstance(dilation, list)
+    if weight.dim() != 5 or groups != weight.shape[0] or weight.shape[4] == 1 or bias is not None or stride[0] != 1:
+        return NotImplemented
+    missing, margin = -weight.shape[0] % 16, padding[0]
+    frames = F.pad(x, (0, 0, 0, 0, margin, margin, 0, missing)).transpose(1, 2)  # [N, T + 2 * margin, C2, H, W]
+    kernels = F.pad(weight, (*[0] * 9, missing)).unbind(dim=2)
+    y = torch.zeros(())
+    for number, kernel in enumerate(kernels):
+        look = torch.conv2d(frames.flatten(0, 1), kernel, None, stride[1:], padding[1:], dilation[1:], len(kernel))
+        begin = number * dilation[0]
+        y = y + look.unflatten(0, frames.shape[:2])[:, begin : begin + x.shape[2]]
+    return y.transpose(1, 2)[:, : weight.shape[0]]
+
+
+def _softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    """Write attention's softmax as an ordinary one: torch's own also looks for rows that are masked out altogether."""
+    return torch.softmax(x, dim, dtype)
+
+
+def _expand(x: Tensor, size: list[int], *, implicit: bool = False) -> Tensor:
+    """Leave out an expansion that changes nothing, which products of matrices are full of: ONNX would copy."""
+    same = len(size) == x.dim() and all(statically_known_true(a == b) for a, b in zip(size, x.shape, strict=True))
+    return x.view(x.shape) if same else NotImplemented
+
+
+# ONNX has no gradients: these two are written out, the rest is composed of operators that the exporter knows. The other
+# three say the same as what torch would write, in operators that onnxruntime is faster at.
+_REWRITTEN: Mapping[OpOverload, Callable[..., object]] = {
     torch.ops.aten.convolution_backward.default: _convolution_input_gradient,
     torch.ops.aten.native_batch_norm_backward.default: _norm_input_gradient,
+    torch.ops.aten.convolution.default: _depthwise_convolution,
+    torch.ops.aten._safe_softmax.default: _softmax,
+    torch.ops.aten.expand.default: _expand,
 }
 
 
-def _convert(explainer: nn.Module, clips: Tensor) -> bytes:
+def to_onnx(module: nn.Module, clips: Tensor, *, outputs: Sequence[str] = OUTPUTS) -> bytes:
+    """Return a module as a model: one input "clips", its first two axes free, and the outputs under these names."""
     with _quiet_exporter(), sdpa_kernel(SDPBackend.MATH):  # fused attention has no gradient that ONNX could follow
-        traced = make_fx(explainer, _INPUT_GRADIENTS, "symbolic", _allow_non_fake_inputs=True)(clips)
+        traced = make_fx(module, _REWRITTEN, "symbolic", _allow_non_fake_inputs=True)(clips)
         program = torch.onnx.export(
             traced.eval(),
             (clips,),
             dynamo=True,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("N"), 1: torch.export.Dim("T")},),
             opset_version=OPSET,
             verbose=False,

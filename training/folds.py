@@ -14,9 +14,10 @@ import numpy as np
 from pipeline.recognise import calibrate
 from pipeline.values import F32
 from training.evaluate import STRIDE_S, add_test_noise, as_seen, calibrated_temperature
-from training.recipe import Recipe
+from training.examples import Example, divide, read_sets
+from training.recipe import WindowRecipe, windowed
 from training.runs import Run, classifier
-from training.windows import Example, cover, divide, read_sets
+from training.windows import cover
 
 # Above 0.9 a threshold would ask for more than the mean over an action's windows can give.
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))
@@ -52,7 +53,7 @@ def judge_folds(folds: Sequence[Run], data: Path, *, seed: int = 0) -> list[Verd
 
 def check_folds(folds: Sequence[Run]) -> None:
     """Refuse runs that left nothing out (``ValueError``): they have nothing to say of what they never saw."""
-    whole = [str(fold.folder) for fold in folds if not fold.recipe.left_out]
+    whole = [str(fold.folder) for fold in folds if not windowed(fold.recipe).left_out]
     if whole:
         raise ValueError(f"expected folds, runs that leave something out; {', '.join(whole)} left out nothing")
 
@@ -120,7 +121,7 @@ def foreign_precision(verdicts: Sequence[Verdict], thresholds: Mapping[str, floa
 
 
 def _judge_fold(fold: Run, data: Path, rng: np.random.Generator) -> Iterator[Verdict]:
-    recipe = fold.recipe
+    recipe = windowed(fold.recipe)
     parts = divide(recipe, read_sets(recipe, data))
     classify = classifier(fold.load_model(), recipe)
     temperature = calibrated_temperature(classify, parts.calibration, recipe)
@@ -132,11 +133,11 @@ def _judge_fold(fold: Run, data: Path, rng: np.random.Generator) -> Iterator[Ver
         yield _verdict(example, calibrate(classify(windows), temperature).mean(axis=0), recipe)
 
 
-def _left_out(example: Example, recipe: Recipe) -> bool:
+def _left_out(example: Example, recipe: WindowRecipe) -> bool:
     return example.source.name in recipe.left_out or example.label in recipe.left_out
 
 
-def _verdict(example: Example, probabilities: F32, recipe: Recipe) -> Verdict:
+def _verdict(example: Example, probabilities: F32, recipe: WindowRecipe) -> Verdict:
     silent = {recipe.class_labels.index(label) for label in (recipe.idle_label, recipe.other_label)}
     best = int(probabilities.argmax())
     return Verdict(

@@ -1,11 +1,9 @@
 """From a checkpoint of another implementation to a bundle: convert, check, export, and write the card."""
 
 import hashlib
-import json
 import logging
 import pickle
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +12,12 @@ from torch import Tensor
 
 from models.heatmap import Heatmaps
 from models.registry import Recogniser, build
+from models.streams import layouts_of
 from pipeline.bundle import CARD_FILE, MODEL_FILE, Bundle, Card
 from pipeline.errors import DataError
 from pipeline.features import FeatureSpec
-from pipeline.layouts import LAYOUTS, Layout
+from pipeline.layouts import HAND21, LAYOUTS, Layout
+from pipeline.normalisation import NORMALISATIONS
 from training.bundles import UNCHECKED_THRESHOLD
 from training.export import export_onnx
 from training.importers.keys import load, misfits
@@ -30,11 +30,23 @@ logger = logging.getLogger(__name__)
 LAYOUTS_3D = ("ntu25", "kinect20")
 NUM_PEOPLE = 2
 # Frames and seconds of a window. MMAction2 and PYSKL spread 100 frames over a clip, 48 of heatmaps, and most clips last
-# about three seconds; the authors' own codes take 300 frames at 30 a second.
+# about three seconds; PYSKL's gestures are the last 10 frames of a webcam; the authors' own codes take 300 frames at 30
+# a second.
 SPREAD = (100, 10 / 3)
 SPREAD_HEATMAPS = (48, 3.2)
+GESTURE = (10, 1.0)
 WHOLE = (300, 10.0)
 SPREADING = ("mmaction2", "pyskl")
+# What each format's training counted coordinates from, in the plane and in space, and whose bones it had.
+NORMALISED: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(SPREADING, ("frame", "body")),
+    "st-gcn": ("half_frame", "camera"),
+    **dict.fromkeys(("2s-agcn", "ms-g3d"), ("upright_frame", "moving_body")),
+}
+CONVENTIONS: Mapping[str, str] = {
+    **dict.fromkeys(SPREADING, "mmaction2"),
+    **dict.fromkeys(("2s-agcn", "ms-g3d"), "2s-agcn"),
+}
 # Labels that say that nothing was done: known to the model, never reported.
 QUIET = frozenset({"idle", "other", "none", "nothing", "background", "no_action", "no_gesture"})
 
@@ -53,6 +65,20 @@ class Checkpoint:
     layout: Layout | None = None
     options: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def convention(self) -> str:
+        """Whose bones and scores its streams have (see ``models.streams``); joints are the same in all."""
+        streams = self.options.get("streams", ())
+        if "convention" in self.options:
+            return str(self.options["convention"])
+        only_joints = not isinstance(streams, Sequence) or set(streams) <= {"joint"}
+        return "layout" if only_joints else CONVENTIONS.get(self.source, "layout")
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layouts that it may be of."""
+        return (self.layout,) if self.layout else tuple(LAYOUTS[name] for name in layouts_of(self.convention))
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -64,7 +90,14 @@ class Candidate:
     @property
     def channels(self) -> tuple[str, ...]:
         """What a joint carries."""
+        if self.layout is HAND21:
+            return ("x", "y")
         return ("x", "y", "z" if self.layout.name in LAYOUTS_3D else "score")
+
+    @property
+    def num_people(self) -> int:
+        """How many a clip is of."""
+        return 1 if self.layout is HAND21 else NUM_PEOPLE
 
 
 def import_checkpoint(checkpoint: Checkpoint, out: Path, *, name: str = "", licence: str = "") -> Bundle:
@@ -123,29 +156,6 @@ def _kind(content: object) -> str:
     return f"a mapping of {', '.join(map(str, list(content)[:8])) or 'nothing'}"
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Read one label a line, or a JSON list, and spell them in snake_case.
-
-    Raises:
-        DataError: there are none, or two are alike.
-    """
-    text = path.read_text(encoding="utf-8")
-    try:
-        lines = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
-    except ValueError as error:
-        raise DataError(f"{path}: expected a JSON list of labels, but reading it failed: {error}") from error
-    labels = tuple(label for label in map(_snake_case, lines) if label)
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    if not labels or twice:
-        got = f"{', '.join(twice)} more than once" if twice else "no label"
-        raise DataError(f"{path}: expected distinct labels, one a line, got {got}")
-    return labels
-
-
-def _snake_case(label: object) -> str:
-    return re.sub(r"[\W_]+", "_", str(label).lower()).strip("_")
-
-
 def fitted(checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> tuple[Recogniser, Candidate]:
     """Return the recogniser with the weights, built for the layout and with the options that fit.
 
@@ -154,7 +164,7 @@ def fitted(checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> tuple[Recog
     """
     candidates = [
         Candidate(layout, {**variant, **checkpoint.options})
-        for layout in ([checkpoint.layout] if checkpoint.layout else LAYOUTS.values())
+        for layout in checkpoint.layouts
         for variant in variants_of(checkpoint.source, checkpoint.architecture)
     ]
 
@@ -170,27 +180,45 @@ def fitted(checkpoint: Checkpoint, weights: Mapping[str, Tensor]) -> tuple[Recog
 
 def built(checkpoint: Checkpoint, candidate: Candidate) -> Recogniser:
     """Build the checkpoint's recogniser with fresh weights."""
+    options: dict[str, object] = {"num_coordinates": len({*candidate.channels} - {"score"})}
+    if checkpoint.convention != "layout":
+        options["convention"] = checkpoint.convention
     return build(
         checkpoint.architecture,
         layout=candidate.layout,
         num_classes=len(checkpoint.labels),
         num_channels=len(candidate.channels),
-        num_people=NUM_PEOPLE,
-        options={"num_coordinates": len({*candidate.channels} - {"score"}), **candidate.options},
+        num_people=candidate.num_people,
+        options={**options, **candidate.options},
     )
 
 
 def features_of(source: str, model: Recogniser, candidate: Candidate) -> FeatureSpec:
-    """Return what models of a format expect, as far as the pipeline's features can give it."""
+    """Return what models of a format were trained on; pictures do not depend on where coordinates are counted from."""
     draws = any(isinstance(module, Heatmaps) for module in model.modules())
-    num_frames, window_s = (SPREAD_HEATMAPS if draws else SPREAD) if source in SPREADING else WHOLE
+    num_frames, window_s = _window(source, candidate, draws=draws)
+    in_plane, in_space = NORMALISED.get(source, ("torso", "torso"))
+    if draws:
+        in_plane = in_space = "torso"
+    elif candidate.layout is HAND21:
+        in_plane = "extent"
     return FeatureSpec(
         layout=candidate.layout.name,
         num_frames=num_frames,
         window_s=window_s,
-        num_people=NUM_PEOPLE,
+        num_people=candidate.num_people,
         channels=candidate.channels,
+        normalisation=in_space if candidate.layout.name in LAYOUTS_3D else in_plane,
     )
+
+
+def _window(source: str, candidate: Candidate, *, draws: bool) -> tuple[int, float]:
+    """Return frames and seconds."""
+    if source not in SPREADING:
+        return WHOLE
+    if candidate.layout is HAND21:
+        return GESTURE
+    return SPREAD_HEATMAPS if draws else SPREAD
 
 
 def card_of(checkpoint: Checkpoint, spec: FeatureSpec, *, name: str, licence: str, model_sha256: str) -> Card:
@@ -202,9 +230,9 @@ def card_of(checkpoint: Checkpoint, spec: FeatureSpec, *, name: str, licence: st
         version="1.0.0",
         architecture=checkpoint.architecture,
         description=(
-            f"Imported from a {checkpoint.source} checkpoint and not measured here. It was trained on coordinates "
-            "normalised in its own way; here it is given torso lengths about the body's centre, and may do worse "
-            "than its authors say."
+            f"Imported from a {checkpoint.source} checkpoint and not measured here. Coordinates are given to it as "
+            f"{checkpoint.source} has them: {NORMALISATIONS[spec.normalisation]}. Time is not: a window is always "
+            f"{spec.window_s:.3g} s of one person, where its authors took whole sequences, and it may do worse for it."
         ),
         features=spec,
         labels=checkpoint.labels,

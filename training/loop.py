@@ -1,15 +1,13 @@
-"""The training loop, read from top to bottom: schedule, step, average, evaluate, save.
+"""The training loop, read from top to bottom: schedule, step, average, save.
 
-lightning-fabric places the model and the batches; everything else is here.
+lightning-fabric places the model and the batches, on one device or many; everything else is here.
 """
 
-import logging
 import math
+import os
 import pickle
-import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,83 +17,109 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from models.registry import build
+from models.registry import Recogniser, build, option_names
 from pipeline.errors import DataError
 from pipeline.layouts import layout_named
-from training.recipe import Recipe
-from training.windows import Example, WindowDataset
-
-logger = logging.getLogger(__name__)
+from training.examples import Example
+from training.recipe import Recipe, SequenceRecipe, WindowRecipe
+from training.runlog import RunLog
+from training.sequences import SequenceDataset
+from training.windows import WindowDataset
 
 CHECKPOINT_FILE = "checkpoint.pt"
-LOG_FILE = "log.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """One line of the log."""
-
-    epoch: int
-    learning_rate: float
-    loss: float
-    windows_per_s: float
-
-
-def build_recogniser(recipe: Recipe) -> nn.Module:
-    """Build the recipe's model with fresh weights, seeded by the recipe."""
+def build_recogniser(recipe: Recipe) -> Recogniser:
+    """Build the recipe's model with fresh weights, seeded by the recipe; it is told which channels are coordinates."""
     torch.manual_seed(recipe.seed)
+    told = {"num_coordinates": len({*recipe.features.channels} - {"score"})}
+    known = {name: value for name, value in told.items() if name in option_names(recipe.architecture)}
     return build(
         recipe.architecture,
         layout=layout_named(recipe.features.layout),
         num_classes=len(recipe.class_labels),
         num_channels=len(recipe.features.channels),
         num_people=recipe.features.num_people,
-        options=recipe.options,
+        options={**known, **recipe.options},
     )
 
 
 def train(
     recipe: Recipe, examples: tuple[Example, ...], out: Path, *, resume: bool = False, workers: int = 1
 ) -> nn.Module:
-    """Train the recipe's model and return it with its averaged weights; ``out`` gets a log and a checkpoint an epoch.
+    """Train the recipe's model and return it with its averaged weights; ``out`` gets logs and a checkpoint an epoch.
 
-    With ``resume``, go on after the last complete epoch of the checkpoint in ``out``.
+    With ``resume``, go on after the last complete epoch of the checkpoint in ``out``: the result is the same, on a CPU
+    to the last bit. Started by torchrun, each process trains on its share of every batch.
     """
-    fabric = Fabric(accelerator="auto", devices=1)
-    torch.manual_seed(recipe.seed)
+    fabric = Fabric(accelerator="auto", devices=_devices(), precision=recipe.precision)  # type: ignore[arg-type]
+    fabric.launch()
     model = build_recogniser(recipe)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    average = deepcopy(model).eval()
-    model, optimiser = fabric.setup(model, optimiser)
-    average.to(fabric.device)
+    average = deepcopy(model).eval().to(fabric.device)
+    model, optimiser = fabric.setup(model, optimiser_of(recipe, model))
     out.mkdir(parents=True, exist_ok=True)
     first = _restore(out / CHECKPOINT_FILE, model, optimiser, average) if resume else 0
-    dataset = WindowDataset(recipe, examples)
-    steps = math.ceil(len(dataset) / recipe.batch_size)
-    for epoch in range(first, recipe.epochs):
-        dataset.epoch = epoch
-        started, losses = time.perf_counter(), []
-        for step, (clips, labels) in enumerate(_batches(dataset, recipe, fabric, workers)):
-            rate = learning_rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            loss = cross_entropy(model(clips), labels, label_smoothing=recipe.label_smoothing)
-            optimiser.zero_grad(set_to_none=True)
-            fabric.backward(loss)
-            fabric.clip_gradients(model, optimiser, max_norm=recipe.gradient_clip)
-            optimiser.step()
-            update_average(
-                average,
-                model,
-                decay=min(recipe.average_decay, (1 + epoch * steps + step) / (10 + epoch * steps + step)),
-            )
-            losses.append(loss.detach())
-        seconds = time.perf_counter() - started
-        record = EpochRecord(epoch, rate, float(torch.stack(losses).mean()), len(dataset) / seconds)
-        logger.info("epoch %d loss %.4f, %.0f windows/s", record.epoch, record.loss, record.windows_per_s)
-        _write_log(out / LOG_FILE, record)
-        _save(out / CHECKPOINT_FILE, epoch + 1, model, optimiser, average)
+    dataset = dataset_of(recipe, examples)
+    with RunLog(out, enabled=fabric.is_global_zero, steps=math.ceil(len(dataset) / recipe.batch_size)) as log:
+        for epoch in range(first, recipe.epochs):
+            dataset.epoch = epoch
+            for progress, batch in log.follow(epoch, _batches(dataset, recipe, fabric, workers)):
+                rate = learning_rate(recipe, (epoch + progress) / recipe.epochs)
+                loss = _step(recipe, fabric, model, optimiser, batch, rate=rate)
+                step = round((epoch + progress) * log.steps)
+                update_average(average, model, decay=min(recipe.average_decay, (1 + step) / (10 + step)))
+                log.add(loss, rate, len(batch[1]) * fabric.world_size)
+            if fabric.is_global_zero:
+                _save(out / CHECKPOINT_FILE, epoch + 1, model, optimiser, average)
+            log.end_epoch(epoch)
+            fabric.barrier()
     return average
+
+
+def _step(
+    recipe: Recipe,
+    fabric: Fabric,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: tuple[Tensor, Tensor],
+    *,
+    rate: float,
+) -> Tensor:
+    """Take one step down the batch's loss, and return the loss."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    clips, labels = batch
+    loss = cross_entropy(model(clips).float(), labels, label_smoothing=recipe.label_smoothing)
+    optimiser.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    if recipe.gradient_clip:
+        fabric.clip_gradients(model, optimiser, max_norm=recipe.gradient_clip)
+    optimiser.step()
+    return loss.detach()
+
+
+def _devices() -> int | str:
+    """Return the devices to train on: the one that there is, or under torchrun those of this process's node."""
+    return "auto" if torch.cuda.is_available() else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def optimiser_of(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser for the model's parameters."""
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimiser == "sgd":
+        momentum = recipe.momentum
+        return torch.optim.SGD(
+            model.parameters(), lr=rate, weight_decay=decay, momentum=momentum, nesterov=momentum > 0
+        )
+    return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+
+
+def dataset_of(recipe: Recipe, examples: tuple[Example, ...]) -> SequenceDataset | WindowDataset:
+    """Return the random inputs that the recipe's kind asks for."""
+    if isinstance(recipe, SequenceRecipe):
+        return SequenceDataset(recipe, examples)
+    assert isinstance(recipe, WindowRecipe)
+    return WindowDataset(recipe, examples)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -110,9 +134,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Rise linearly over the warm-up, then fall along a cosine to zero; ``progress`` in [0, 1]."""
+    """Return the rate after a share of the training, ``progress`` in [0, 1]: see ``Recipe.schedule``."""
     if progress < recipe.warmup_share:
         return recipe.learning_rate * max(progress / recipe.warmup_share, 0.02)
+    if recipe.schedule == "steps":
+        passed = sum(progress * recipe.epochs >= milestone - 1e-9 for milestone in recipe.milestones)
+        return recipe.learning_rate * 0.1**passed
     fallen = (progress - recipe.warmup_share) / (1 - recipe.warmup_share)
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * fallen))
 
@@ -128,21 +155,15 @@ def update_average(average: nn.Module, model: nn.Module, *, decay: float) -> Non
             mean.copy_(state[name])
 
 
-def _batches(dataset: WindowDataset, recipe: Recipe, fabric: Fabric, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    loader = DataLoader(dataset, batch_size=recipe.batch_size, num_workers=workers)
+def _batches(
+    dataset: SequenceDataset | WindowDataset, recipe: Recipe, fabric: Fabric, workers: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield an epoch's batches, of which this process takes every n-th item."""
+    mine = range(fabric.global_rank, len(dataset), fabric.world_size)
+    size = math.ceil(recipe.batch_size / fabric.world_size)
+    loader = DataLoader(dataset, batch_size=size, sampler=mine, num_workers=workers)
     for clips, labels in loader:
         yield clips.to(fabric.device), labels.to(fabric.device)
-
-
-def _write_log(path: Path, record: EpochRecord) -> None:
-    """Add a line for the epoch; a line that a killed run wrote for it, and later ones, are replaced."""
-    logged = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
-    earlier = [line for line in logged if int(line.split(",")[0]) < record.epoch]
-    line = f"{record.epoch},{record.learning_rate:.6g},{record.loss:.5f},{record.windows_per_s:.0f}"
-    header = ",".join(field.name for field in fields(EpochRecord))
-    partial = path.with_suffix(".csv.partial")
-    partial.write_text("\n".join([header, *earlier, line]) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def _save(path: Path, epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module) -> None:

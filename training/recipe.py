@@ -1,15 +1,112 @@
-"""A recipe: all that decides how a recogniser is trained, as one frozen value; variants by ``dataclasses.replace``."""
+"""A recipe: all that decides how a recogniser is trained, as one frozen value; variants by ``dataclasses.replace``.
 
+There are two kinds. A ``SequenceRecipe`` learns one data set's own classes from whole sequences, as papers do. A
+``WindowRecipe`` learns from several data sets what a service needs: windows of real time as cameras see them, that
+nothing happens, and that something else happens.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.features import FeatureSpec
 from training.augment import Augmentation
+from training.variation import Variation
+
+OPTIMISERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "steps")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How to train one recogniser.
+class Recipe(ABC):
+    """How to train one recogniser: the network, what it is fed, and how its weights are found.
+
+    ``optimiser`` is "adamw", or "sgd" with Nesterov ``momentum``. ``schedule`` is "cosine", from ``learning_rate`` down
+    to 0, or "steps", divided by 10 after each of the ``milestones`` (epochs); either way it rises from 0 over
+    ``warmup_share`` of the training. ``average_decay`` is that of the averaged weights, which are what is evaluated and
+    exported; 0 takes the last ones. ``batch_size`` is that of all devices together. ``held_out_share`` of the training
+    part's groups (subjects, recordings) are not trained on: they calibrate, and choose whatever is to be chosen.
+
+    Raises:
+        ValueError: a count is below 1, or a word is none of those above.
+    """
+
+    name: str
+    description: str
+    architecture: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    features: FeatureSpec
+    epochs: int = 62
+    batch_size: int = 64
+    optimiser: str = "adamw"
+    learning_rate: float = 2e-3
+    momentum: float = 0.9
+    weight_decay: float = 0.02
+    schedule: str = "cosine"
+    milestones: tuple[int, ...] = ()
+    warmup_share: float = 0.08
+    label_smoothing: float = 0.05
+    gradient_clip: float = 5.0
+    average_decay: float = 0.998
+    precision: str = "32-true"
+    held_out_share: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size) < 1:
+            raise ValueError(f"expected epochs and batch_size of 1 or more, got {self.epochs} and {self.batch_size}")
+        if not 0 <= self.held_out_share < 1:
+            raise ValueError(f"expected a held_out_share in [0, 1), got {self.held_out_share}")
+        for setting, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, setting) not in known:
+                raise ValueError(f"{setting}: expected one of {', '.join(known)}, got {getattr(self, setting)!r}")
+
+    @property
+    @abstractmethod
+    def class_labels(self) -> tuple[str, ...]:
+        """All labels in the order of the logits."""
+
+    @property
+    @abstractmethod
+    def data_sets(self) -> tuple[str, ...]:
+        """The names of the data sets that are trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceRecipe(Recipe):
+    """How to learn one data set's own classes.
+
+    ``data_set`` is its name, and ``split`` one of its splits; none takes the first. ``classes`` are its classes in the
+    order of the logits: they are filled in from the data when a run starts. An epoch takes each sequence ``repeats``
+    times. ``variation`` says how sequences become inputs.
+    """
+
+    data_set: str
+    split: str = ""
+    classes: tuple[str, ...] = ()
+    repeats: int = 1
+    variation: Variation = field(default_factory=Variation)
+
+    def __post_init__(self) -> None:
+        Recipe.__post_init__(self)
+        if self.repeats < 1:
+            raise ValueError(f"expected repeats of 1 or more, got {self.repeats}")
+
+    @property
+    def class_labels(self) -> tuple[str, ...]:
+        """The data set's classes."""
+        return self.classes
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """The one data set."""
+        return (self.data_set,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRecipe(Recipe):
+    """How to learn actions out of several data sets for a service that sees everything else too.
 
     ``labels`` maps each data set's classes to the recogniser's; a class that maps to ``None`` is left out, one that is
     not named belongs to ``other_label``. ``repeated`` are the labels that people do over and over, ``strummed`` those
@@ -19,14 +116,8 @@ class Recipe:
 
     Raises:
         ValueError: a count is below 1, or ``left_out`` names something that is not there.
-
     """
 
-    name: str
-    description: str
-    architecture: str
-    options: Mapping[str, object]
-    features: FeatureSpec
     labels: Mapping[str, Mapping[str, str | None]]
     repeated: frozenset[str] = frozenset()
     strummed: frozenset[str] = frozenset()
@@ -37,23 +128,12 @@ class Recipe:
     still_motion: float = 0.08
     left_out: frozenset[str] = frozenset()
     augmentation: Augmentation = field(default_factory=Augmentation)
-    epochs: int = 62
     windows_per_epoch: int = 6000
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    warmup_share: float = 0.08
-    label_smoothing: float = 0.05
-    gradient_clip: float = 5.0
-    average_decay: float = 0.998
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.windows_per_epoch, self.batch_size) < 1:
-            raise ValueError(
-                f"expected epochs, windows_per_epoch and batch_size of 1 or more, got {self.epochs}, "
-                f"{self.windows_per_epoch} and {self.batch_size}"
-            )
+        Recipe.__post_init__(self)
+        if self.windows_per_epoch < 1:
+            raise ValueError(f"expected windows_per_epoch of 1 or more, got {self.windows_per_epoch}")
         known = {*self.labels, *self._actions}
         if unknown := self.left_out - known:
             raise ValueError(
@@ -63,10 +143,22 @@ class Recipe:
 
     @property
     def class_labels(self) -> tuple[str, ...]:
-        """All labels in the order of the logits: actions by name, then idle and other."""
+        """Actions by name, then idle and other."""
         return (*sorted(self._actions - self.left_out), self.idle_label, self.other_label)
+
+    @property
+    def data_sets(self) -> tuple[str, ...]:
+        """Those with labels."""
+        return tuple(self.labels)
 
     @property
     def _actions(self) -> set[str]:
         named = {label for mapping in self.labels.values() for label in mapping.values() if label}
         return named - {self.idle_label, self.other_label}
+
+
+def windowed(recipe: Recipe) -> WindowRecipe:
+    """Return a recipe as the ``WindowRecipe`` that it is; ``ValueError`` if it is of the other kind."""
+    if not isinstance(recipe, WindowRecipe):
+        raise ValueError(f"recipe {recipe.name!r} learns from whole sequences: expected one that learns from windows")
+    return recipe

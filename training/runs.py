@@ -3,7 +3,7 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.registry import Recogniser
 from pipeline.errors import DataError
 from pipeline.features import FeatureSpec, make_features, stack_features
 from pipeline.values import F32, SkeletonClip
@@ -20,10 +21,11 @@ from training.evaluate import Classifier
 from training.loop import CHECKPOINT_FILE, build_recogniser, read_checkpoint
 from training.recipe import Recipe
 from training.recipes.registry import recipe_named
+from training.variation import Variation
 
 RUN_FILE = "run.json"
 BATCH = 128
-Settings = TypeVar("Settings", bound=Recipe | FeatureSpec | Augmentation)
+Settings = TypeVar("Settings", bound=Recipe | FeatureSpec | Augmentation | Variation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Run:
             )
         return run
 
-    def load_model(self) -> nn.Module:
+    def load_model(self) -> Recogniser:
         """Return the trained model with its averaged weights; ``DataError`` if no epoch is complete."""
         weights = read_checkpoint(self.folder / CHECKPOINT_FILE)["average"]
         model = build_recogniser(self.recipe)
@@ -69,12 +71,16 @@ class Run:
 
 
 def changed(recipe: Recipe, changes: Mapping[str, object]) -> Recipe:
-    """Return the recipe with settings replaced, those of ``features`` and ``augmentation`` by name in a mapping.
+    """Return the recipe with settings replaced, those of ``features`` and the like by name in a mapping.
+
+    Another architecture begins with its own defaults: the recipe's ``options`` are those of the one that it names.
 
     Raises:
         ValueError: it has no such setting, or the value is not of its kind.
 
     """
+    if changes.get("architecture", recipe.architecture) != recipe.architecture:
+        recipe = replace(recipe, options={})
     return _replaced(recipe, changes)
 
 
@@ -89,8 +95,10 @@ def _replaced(settings: Settings, changes: Mapping[str, object]) -> Settings:
 
 def _fitted(name: str, old: object, new: object) -> Any:
     """Return a new value in the type of the old one: JSON knows neither sets nor tuples, and writes 1.0 as 1."""
-    if isinstance(old, Recipe | FeatureSpec | Augmentation) and isinstance(new, Mapping):
+    if isinstance(old, Recipe | FeatureSpec | Augmentation | Variation) and isinstance(new, Mapping):
         return _replaced(old, new)
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **{key: _with_tuples(value) for key, value in new.items()}}
     if isinstance(old, frozenset | tuple) and isinstance(new, list | tuple | frozenset):
         return type(old)(new)
     if isinstance(old, float) and type(new) is int:
@@ -98,6 +106,11 @@ def _fitted(name: str, old: object, new: object) -> Any:
     if isinstance(new, type(old)) and not isinstance(new, bool):
         return new
     raise ValueError(f"{name}: expected a value such as {old!r}, got {new!r}")
+
+
+def _with_tuples(value: object) -> object:
+    """Return a value of JSON as configurations have it, which know no lists."""
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
 def digest(recipe: Recipe) -> str:
@@ -111,11 +124,15 @@ def classifier(model: nn.Module, recipe: Recipe) -> Classifier:
 
     @torch.no_grad()
     def classify(clips: Sequence[SkeletonClip]) -> F32:
-        batches = (clips[start : start + BATCH] for start in range(0, len(clips), BATCH))
-        values = (stack_features([make_features(clip, recipe.features) for clip in batch]) for batch in batches)
-        return np.concatenate([model(torch.from_numpy(batch)).numpy() for batch in values])
+        return np.concatenate([model(torch.from_numpy(batch)).numpy() for batch in feature_batches(clips, recipe)])
 
     return classify
+
+
+def feature_batches(clips: Sequence[SkeletonClip], recipe: Recipe) -> Iterator[F32]:
+    """Yield windows' features, some at a time: [B, T, M, V, C]."""
+    for start in range(0, len(clips), BATCH):
+        yield stack_features([make_features(clip, recipe.features) for clip in clips[start : start + BATCH]])
 
 
 def current_commit() -> str:

@@ -1,9 +1,8 @@
-"""From labelled sequences to training windows: which sequences belong to which part, and how windows are drawn."""
+"""From labelled sequences to random windows of real time, as a service sees them: what a ``WindowRecipe`` trains on."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,75 +12,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from pipeline.features import make_features
-from pipeline.layouts import layout_named
 from pipeline.values import SkeletonClip
 from training.augment import cut, draw_rest_window, draw_still_window, draw_window, strum
-from training.datasets.registry import reader_named
-from training.datasets.skeleton_set import SkeletonSet
-from training.recipe import Recipe
+from training.examples import Example
+from training.recipe import WindowRecipe
 
 F64 = NDArray[np.float64]
 
-# Share of each set's groups (subjects, recordings) that calibrates and is never trained on.
-CALIBRATION_SHARE = 0.1
 # Share of the idle windows that show an action at their edge.
 REST_SHARE = 0.35
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Example:
-    """One sequence of a set, under the recipe's label."""
-
-    source: SkeletonSet
-    index: int
-    label: str
-
-    def clip(self) -> SkeletonClip:
-        """Return the whole sequence."""
-        return self.source.clip(self.index)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Parts:
-    """Examples for training, for calibration (groups held out of training), and for the test (official split)."""
-
-    train: tuple[Example, ...]
-    calibration: tuple[Example, ...]
-    test: tuple[Example, ...]
-
-
-def read_sets(recipe: Recipe, folder: Path) -> dict[str, SkeletonSet]:
-    """Read the recipe's data sets, ``folder/NAME.npz``, in the recipe's layout."""
-    layout = layout_named(recipe.features.layout)
-    return {name: reader_named(name)(folder / f"{name}.npz", layout) for name in recipe.labels}
-
-
-def divide(recipe: Recipe, sets: Mapping[str, SkeletonSet], *, tested: Sequence[str] = ("penn_action",)) -> Parts:
-    """Split all sequences into parts; what the recipe leaves out is in the test part only, under its own label.
-
-    Sets in ``tested`` keep their official test split out of training.
-    """
-    parts: dict[str, list[Example]] = {"train": [], "calibration": [], "test": []}
-    for name, source in sets.items():
-        held = held_out_groups(source)
-        for index in range(len(source)):
-            label = recipe.labels[name].get(source.label(index), recipe.other_label)
-            if label is None:
-                continue
-            left_out = bool({name, label} & recipe.left_out)
-            if left_out or (name in tested and not source.train[index]):
-                part = "test"
-            else:
-                part = "calibration" if source.groups[index] in held else "train"
-            parts[part].append(Example(source, index, label))
-    return Parts(*(tuple(parts[part]) for part in ("train", "calibration", "test")))
-
-
-def held_out_groups(source: SkeletonSet) -> frozenset[int]:
-    """Choose the groups of a set that calibrate: always the same ones, at least one."""
-    groups = np.unique(source.groups[source.train])
-    chosen = np.random.default_rng(0).permutation(groups)[: max(1, round(CALIBRATION_SHARE * len(groups)))]
-    return frozenset(int(group) for group in chosen)
 
 
 class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -90,7 +29,7 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
     ``epoch`` is set before each pass.
     """
 
-    def __init__(self, recipe: Recipe, examples: Sequence[Example]) -> None:
+    def __init__(self, recipe: WindowRecipe, examples: Sequence[Example]) -> None:
         self.recipe = recipe
         self.examples = examples
         self.epoch = 0

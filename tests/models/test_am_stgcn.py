@@ -1,9 +1,7 @@
-"""AM-STGCN's attention against slow loops written from the equations, and every network of its tables."""
+"""AM-STGCN's attention against slow loops written from the equations, and networks of its tables."""
 
-import csv
 import re
 from itertools import product
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -16,19 +14,12 @@ from pipeline.layouts import LAYOUTS
 
 PENN13 = LAYOUTS["penn13"]
 Attention = tuple[tuple[int, str, int], ...]
-# Tables 2 to 6, row by row.
-TABLES: tuple[Attention, ...] = (
-    *(((layer, "s", 1),) for layer in (1, 2, 3, 4, 9)),
-    *(((layer, "s", 2),) for layer in (1, 2, 3)),
-    *(((layer, "s", 3),) for layer in (1, 2, 3, 4)),
-    ((2, "s", 1), (3, "s", 1)),
-    ((1, "s", 2), (2, "s", 2)),
-    ((2, "s", 2), (3, "s", 2)),
-    ((1, "s", 2), (3, "s", 2)),
-    ((2, "t", 2),),
+# Rows of tables 2 to 6 of each kind.
+NETWORKS: tuple[Attention, ...] = (
+    ((1, "s", 1),),
+    ((9, "s", 1),),
     ((3, "t", 3),),
-    ((5, "t", 3),),
-    ((2, "t", 2), (3, "t", 3)),
+    ((2, "s", 2), (3, "s", 2)),
     ((2, "s", 1), (2, "t", 2)),
     ((2, "s", 2), (3, "t", 3)),
 )
@@ -49,7 +40,7 @@ def disturbed(module: M) -> M:
 
 
 def attended(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Return what one place takes from the others, by the definition of a softmax."""
+    """Return what one place takes from the others, eq. (1), by the exponentials of similarities, eq. (3)."""
     similarity = torch.stack([(query * key).sum() for key in keys]).exp()
     return sum((share * value for share, value in zip(similarity / similarity.sum(), values, strict=True)), keys * 0)[0]
 
@@ -63,7 +54,7 @@ def test_after_the_temporal_convolution_each_place_attends_to_windows_of_all() -
         keys = torch.stack([phi[clip][:, frames, joints].amax(dim=(1, 2)) for frames, joints in windows])
         values = torch.stack([g[clip][:, frames, joints].amax(dim=(1, 2)) for frames, joints in windows])
         for t, v in product(range(5), range(13)):
-            y[clip, :, t, v] = attended(theta[clip, :, t, v], keys, values)  # Eq. (4)
+            y[clip, :, t, v] = attended(theta[clip, :, t, v], keys, values)
     expected = x + block.norm(block.restore(y))  # Eq. (6)
     torch.testing.assert_close(block(x), expected, atol=1e-4, rtol=1e-4)
 
@@ -73,7 +64,7 @@ def test_after_the_spatial_convolution_joints_of_a_frame_attend_to_each_other() 
     theta, (phi, g) = block.theta(x), block.phi_g(x).chunk(2, dim=1)
     y = torch.zeros_like(theta)
     for clip, t, v in product(range(2), range(5), range(13)):
-        y[clip, :, t, v] = attended(theta[clip, :, t, v], phi[clip, :, t].t(), g[clip, :, t].t())  # Eq. (4)
+        y[clip, :, t, v] = attended(theta[clip, :, t, v], phi[clip, :, t].t(), g[clip, :, t].t())
     expected = x + block.norm(block.restore(y))  # Eq. (6)
     torch.testing.assert_close(block(x), expected, atol=1e-4, rtol=1e-4)
 
@@ -100,19 +91,12 @@ def block_names(model: nn.Module) -> list[str]:
     return [name for name, module in model.named_modules() if isinstance(module, NonLocal)]
 
 
-@pytest.mark.parametrize("attention", TABLES, ids=str)
-def test_every_network_of_the_tables_builds(attention: Attention) -> None:
+@pytest.mark.parametrize("attention", NETWORKS, ids=str)
+def test_blocks_follow_the_convolutions_that_they_are_asked_for(attention: Attention) -> None:
     options = {"base_channels": 8, "attention": attention}
     model = build("am_stgcn", layout=PENN13, num_classes=4, num_people=2, options=options)
     assert blocks_by_place(model) == attention
     assert model(torch.randn(1, 8, 2, 13, 3)).isfinite().all()
-
-
-def test_the_tables_are_those_of_the_paper(shared: Path) -> None:
-    with (shared / "papers" / "results.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["paper"] == "am-stgcn" and row["model"] == "am_stgcn"]
-    named = [re.findall(r"layer (\d) conv-(\w) x(\d)", row["variant"]) for row in rows]
-    assert {tuple((int(layer), place, int(count)) for layer, place, count in row) for row in named} == {*TABLES}
 
 
 def test_the_best_network_is_the_default() -> None:

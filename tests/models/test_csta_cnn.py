@@ -31,7 +31,7 @@ def test_coupled_attention_is_equations_1_to_3(attention: tuple[str, ...], activ
     expected = torch.zeros_like(X)
     for clip in range(2):
         s, t = torch.ones(V), torch.ones(T)
-        if module.spatial:
+        if module.spatial:  # Eq. (1)
             y = [torch.cat([X[clip, frame, i] for frame in range(T)]) for i in range(V)]
             s = torch.stack([torch.sigmoid(module.spatial.W.weight[0] @ y[i] + module.spatial.b[i]) for i in range(V)])
         if module.temporal:

@@ -19,6 +19,7 @@ def distances(layout: Layout, window: int) -> np.ndarray:
     """Walk from each joint of each frame: a step leads to a neighbour, or to itself, in any frame."""
     V = len(layout)
     bones = {*layout.bone_indices, *((parent, child) for child, parent in layout.bone_indices)}
+    # Eq. (5): every frame of a window is joined to every other as it is to itself.
     near = [[j for j in range(window * V) if i % V == j % V or (i % V, j % V) in bones] for i in range(window * V)]
     far = np.full((window * V, window * V), -1)
     for start in range(window * V):
@@ -35,12 +36,12 @@ def distances(layout: Layout, window: int) -> np.ndarray:
 
 @layouts
 @pytest.mark.parametrize("window", [1, 3])
-def test_each_scale_is_equation_2_normalised(layout: Layout, window: int) -> None:
+def test_each_scale_is_equation_3_normalised(layout: Layout, window: int) -> None:
     far = distances(layout, window)
     A = scale_adjacency(layout, 5, window=window)
     assert A.shape == (5, *far.shape)
     for k in range(5):
-        A_k = ((far == k) | np.eye(len(far), dtype=bool)).astype(np.float64)  # Eq. (2)
+        A_k = ((far == k) | np.eye(len(far), dtype=bool)).astype(np.float64)  # Eq. (3)
         scale = np.diag(A_k.sum(axis=1) ** -0.5)
         np.testing.assert_allclose(A[k], scale @ A_k @ scale, atol=1e-6)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers import InputNorm, MultiScaleConv, fuse
+from models.layers import InputNorm, MultiScaleConv
 from models.registry import Task, build
 from pipeline.layouts import LAYOUTS
 
@@ -60,11 +60,6 @@ def test_input_norm_keeps_people_frames_and_joints_in_place() -> None:
     norm = InputNorm(Task(layout=PENN13, num_classes=2, num_people=2), people_apart=True).eval()
     x = torch.randn(3, 6, 2, 13, 3)
     torch.testing.assert_close(norm(x).unflatten(0, (3, 2)).permute(0, 3, 1, 4, 2), x, atol=1e-4, rtol=1e-4)
-
-
-def test_streams_are_fused_by_the_mean_of_their_probabilities() -> None:
-    one, other = torch.randn(3, 5), torch.randn(3, 5)
-    torch.testing.assert_close(fuse([one, other]).softmax(dim=1), (one.softmax(dim=1) + other.softmax(dim=1)) / 2)
 
 
 @every_user

@@ -42,7 +42,7 @@ def disturbed(module: M) -> M:
 
 
 def gathered(conv: ScaleConv, frame: Tensor, A: Tensor) -> Tensor:
-    """Sum over scales and givers for one frame [C, W]: eqs. (3) and (6) before the norm."""
+    """Sum over scales and givers for one frame [C, W]: eqs. (4) and (7) before the norm."""
     K, W, _ = A.shape
     weight = conv.project.weight.view(-1, K, frame.shape[0])  # [C2, K, C]
     summed = conv.project.bias[:, None].repeat(1, W)
@@ -52,7 +52,7 @@ def gathered(conv: ScaleConv, frame: Tensor, A: Tensor) -> Tensor:
     return summed
 
 
-def test_graph_convolution_is_equation_3() -> None:
+def test_graph_convolution_is_equation_4() -> None:
     conv, x = disturbed(ScaleConv(4, 8, PENN13, num_scales=3)), features(num_frames=3)
     A = torch.from_numpy(scale_adjacency(PENN13, 3))
     summed = torch.stack([torch.stack([gathered(conv, clip[:, t], A) for t in range(3)], dim=1) for clip in x])
@@ -60,7 +60,7 @@ def test_graph_convolution_is_equation_3() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_convolution_over_windows_is_equation_6_and_a_collapse(stride: int) -> None:
+def test_convolution_over_windows_is_equation_7_and_a_collapse(stride: int) -> None:
     conv = disturbed(WindowConv(Place(1, 4, 8, stride), 4, PENN13, num_scales=2, window=3))
     x = features(num_frames=5)
     A = torch.from_numpy(scale_adjacency(PENN13, 2, window=3))

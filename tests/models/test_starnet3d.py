@@ -52,10 +52,10 @@ def test_attention_is_equations_2_and_3() -> None:
     )
     expanded_t, expanded_s = F.relu(sta.expand_t.norm(expanded_t)), F.relu(sta.expand_s.norm(expanded_s))
     w_t, w_s = torch.zeros(2, 4, 3), torch.zeros(2, 4, 2, 2)
-    for t in range(3):
+    for t in range(3):  # Eq. (2)
         pooled = sum(expanded_t[:, :, t, h, w] for h, w in product(range(2), range(2))) / 4
         w_t[:, :, t] = pooled @ sta.squeeze_t.weight[:, :, 0].t() + sta.squeeze_t.bias
-    for h, w in product(range(2), range(2)):
+    for h, w in product(range(2), range(2)):  # Eq. (3)
         pooled = sum(expanded_s[:, :, t, h, w] for t in range(3)) / 3
         w_s[:, :, h, w] = pooled @ sta.squeeze_s.weight[:, :, 0, 0].t() + sta.squeeze_s.bias
     w_t = w_t.exp() / w_t.exp().sum(dim=2, keepdim=True) * 3

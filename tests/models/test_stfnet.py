@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.graph import adjacency, parts
-from models.layers import fuse
 from models.registry import build
 from models.stfnet import ContextFocus, MomentFocus, SpatialConv, StfNetConfig
 from pipeline.layouts import LAYOUTS
@@ -41,21 +40,24 @@ def disturbed(module: M) -> M:
     return module.eval()
 
 
-def test_spatial_convolution_is_equation_2() -> None:
-    scn, x = disturbed(SpatialConv(8, 8, PENN13)), features()
-    with torch.no_grad():
-        scn.G_a += 0.1 * torch.randn_like(scn.G_a)
+@pytest.mark.parametrize("graph_mask", [True, False])
+def test_spatial_convolution_is_equation_2_or_without_the_mask_equation_1(graph_mask: bool) -> None:
+    scn, x = disturbed(SpatialConv(8, 8, PENN13, graph_mask=graph_mask)), features()
+    G_a = torch.zeros(3, 13, 13)
+    if scn.G_a is not None:
+        G_a = nn.init.normal_(scn.G_a)
     W = scn.project.weight.view(8, 3, 8)  # [C2, P, C]
     G = torch.from_numpy(adjacency(PENN13))
     summed = torch.zeros(2, 8, 5, 13)
     for i, w in product(range(3), range(13)):
-        neighbours = sum((G[i, v, w] + scn.G_a[i, v, w]) * x[..., v] for v in range(13))
+        neighbours = sum((G[i, v, w] + G_a[i, v, w]) * x[..., v] for v in range(13))  # Eq. (2), or Eq. (1)
         summed[..., w] += torch.einsum("oc,bct->bot", W[:, i], neighbours)
     torch.testing.assert_close(scn(x), F.relu(scn.norm(summed) + x), atol=1e-5, rtol=1e-5)
 
 
 def test_the_learned_graph_begins_as_the_given_one() -> None:
-    scn = SpatialConv(3, 8, PENN13)
+    scn = SpatialConv(3, 8, PENN13, graph_mask=True)
+    assert scn.G_a is not None
     assert torch.equal(scn.G_a, torch.from_numpy(adjacency(PENN13)))
 
 
@@ -109,6 +111,7 @@ def test_a_stream_has_the_parameters_of_table_1() -> None:
         {"mcf_blocks": ()},
         {"tdf": False},
         {"mcf_blocks": (), "tdf": False},
+        {"mcf_blocks": (), "tdf": False, "graph_mask": False},
         {"grains": ("joint",)},
         {"grains": ("fine", "coarse")},
         {"tdf_motion": True, "tdf_kernel": 3},
@@ -139,12 +142,6 @@ def test_every_option_builds(options: dict[str, object]) -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         build("stfnet", layout=PENN13, num_classes=4, options=options)
-
-
-def test_streams_are_fused_by_the_mean_of_their_probabilities() -> None:
-    one, other = torch.randn(3, 5), torch.randn(3, 5)
-    expected = (one.softmax(dim=1) + other.softmax(dim=1)) / 2
-    torch.testing.assert_close(fuse([one, other]).softmax(dim=1), expected)
 
 
 @pytest.mark.parametrize(("people", "alike"), [("present", True), ("mean", False)])

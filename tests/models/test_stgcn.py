@@ -53,9 +53,9 @@ def test_squeeze_and_excitation_weighs_channels_by_their_means() -> None:
     attention, x = SqueezeExcitation(8, reduction=4), features()
     first, _, last = attention.excite
     for clip in range(2):
-        squeezed = torch.stack([x[clip, channel].mean() for channel in range(8)])
-        weight = torch.sigmoid(last(F.relu(first(squeezed))))
-        expected = torch.stack([x[clip, channel] * weight[channel] for channel in range(8)])
+        squeezed = torch.stack([x[clip, channel].mean() for channel in range(8)])  # Eq. (2) of Hu et al.
+        weight = torch.sigmoid(last(F.relu(first(squeezed))))  # Eq. (3)
+        expected = torch.stack([x[clip, channel] * weight[channel] for channel in range(8)])  # Eq. (4)
         torch.testing.assert_close(attention(x)[clip], expected)
 
 
@@ -64,11 +64,11 @@ def test_cbam_weighs_channels_and_then_places() -> None:
     kernel = attention.place.weight[0]  # [2, 7, 7]
     for clip in range(2):
         means, maxima = x[clip].flatten(1).mean(dim=1), x[clip].flatten(1).max(dim=1).values
-        weight = torch.sigmoid(attention.excite(means) + attention.excite(maxima))
+        weight = torch.sigmoid(attention.excite(means) + attention.excite(maxima))  # Eq. (2) of Woo et al.
         weighed = torch.stack([x[clip, channel] * weight[channel] for channel in range(8)])
         places = F.pad(torch.stack([weighed.mean(dim=0), weighed.max(dim=0).values]), (3, 3, 3, 3))
         seen = torch.tensor([[(places[:, t : t + 7, v : v + 7] * kernel).sum() for v in range(13)] for t in range(5)])
-        expected = weighed * torch.sigmoid(attention.norm(seen[None, None])[0, 0])
+        expected = weighed * torch.sigmoid(attention.norm(seen[None, None])[0, 0])  # Eq. (3)
         torch.testing.assert_close(attention(x)[clip], expected, atol=1e-5, rtol=1e-5)
 
 

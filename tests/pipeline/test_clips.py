@@ -56,6 +56,16 @@ def test_a_window_holds_the_frames_within_it() -> None:
         assert (clip.keypoints[:, 0] == expected).all()
 
 
+def test_a_window_carries_the_size_of_the_picture_once_it_is_known() -> None:
+    windower = Windower(COCO17, window_s=2.0, stride_s=0.25)
+    sizes = []
+    for time_s in make_times(5):
+        windower.size_wh = (640, 360) if time_s > 3 else None
+        sizes += [clip.size_wh for clip in windower.push(people_at(time_s, {1: (0, 5)}), float(time_s))]
+    assert sizes[0] is None
+    assert sizes[-1] == (640, 360)
+
+
 def test_a_window_comes_as_soon_as_it_is_complete() -> None:
     windower = Windower(COCO17, window_s=2.0, stride_s=0.5)
     for time_s in make_times(4):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from factories import COCO17, TORSO_PX, make_clip, make_figure, make_times, make_waver
+from factories import BODIES, COCO17, TORSO_PX, make_clip, make_figure, make_times, make_waver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.features import FeatureSpec, frame_times, make_features, stack_features
-from pipeline.layouts import LAYOUTS, Layout
+from pipeline.layouts import Layout
 from pipeline.values import F32, SkeletonClip
 
 SPEC = FeatureSpec(layout="coco17", num_frames=32, window_s=2.0)
@@ -38,7 +38,7 @@ def without_joints(clip: SkeletonClip, *joints: str) -> SkeletonClip:
 
 
 @pytest.mark.parametrize("channels", [("x",), ("x", "y"), ("x", "y", "score"), ("x", "y", "z", "score")], ids="-".join)
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("layout", BODIES.values(), ids=BODIES)
 def test_features_have_the_shape_that_the_card_says(layout: Layout, channels: tuple[str, ...]) -> None:
     spec = FeatureSpec(layout=layout.name, num_frames=24, window_s=2.0, num_people=2, channels=channels)
     features = make_features(make_waver(WINDOW_S), spec)

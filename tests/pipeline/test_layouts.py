@@ -5,20 +5,35 @@ from itertools import combinations, permutations
 
 import numpy as np
 import pytest
-from factories import COCO17, make_figure
+from factories import BODIES, COCO17, make_figure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.layouts import COARSE_PARTS, FINE_PARTS, LAYOUTS, SUBSTITUTES, Layout, layout_named, map_joints
+from pipeline.layouts import (
+    COARSE_PARTS,
+    FINE_PARTS,
+    FINGERS,
+    HAND21,
+    LAYOUTS,
+    SUBSTITUTES,
+    TRUNK,
+    Layout,
+    layout_named,
+    map_joints,
+)
 from pipeline.values import F32
 
 PENN13 = LAYOUTS["penn13"]
 FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
-NUM_JOINTS = {"coco17": 17, "penn13": 13, "openpose18": 18, "kinect20": 20, "ntu25": 25}
+NUM_JOINTS = {"coco17": 17, "penn13": 13, "openpose18": 18, "kinect20": 20, "ntu25": 25, "hand21": 21}
 
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+every_body = pytest.mark.parametrize("layout", BODIES.values(), ids=BODIES)
 every_pair = pytest.mark.parametrize(
     ("source", "target"), list(permutations(LAYOUTS.values(), 2)), ids=lambda layout: layout.name
+)
+every_pair_of_bodies = pytest.mark.parametrize(
+    ("source", "target"), list(permutations(BODIES.values(), 2)), ids=lambda layout: layout.name
 )
 
 
@@ -91,9 +106,31 @@ def test_parts_share_out_the_joints(layout: Layout, grain: str) -> None:
     assert all(parts)
 
 
-@every_layout
-def test_there_are_five_coarse_parts(layout: Layout) -> None:
+@every_body
+def test_a_body_has_five_coarse_parts_and_a_trunk(layout: Layout) -> None:
     assert len(layout.coarse_parts) == 5
+    assert tuple(layout.joints[joint] for joint in layout.trunk) == TRUNK
+
+
+def test_a_hand_has_a_palm_and_five_fingers_and_is_its_own_mirror() -> None:
+    assert HAND21.coarse_parts == ((0,), *(tuple(range(first, first + 4)) for first in (1, 5, 9, 13, 17)))
+    assert len(HAND21.fine_parts) == 1 + 2 * len(FINGERS)
+    assert HAND21.mirrored == tuple(range(21))
+    assert HAND21.trunk == ()
+
+
+def test_a_hands_joints_are_in_the_order_of_mediapipe_with_the_bones_of_pyskl() -> None:
+    assert HAND21.joints[:6] == ("wrist", "thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip", "index_mcp")
+    assert HAND21.parents == (0, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
+
+
+@every_body
+def test_nothing_of_a_body_is_a_hand(layout: Layout) -> None:
+    for source, target in ((HAND21, layout), (layout, HAND21)):
+        seen = np.ones((2, len(source)), np.float32)
+        mapped, scores = map_joints(np.ones((2, len(source), 2), np.float32), seen, source.joints, target)
+        assert not mapped.any()
+        assert not scores.any()
 
 
 @every_layout
@@ -118,7 +155,7 @@ def test_an_unknown_layout_is_answered_with_the_known_ones() -> None:
         layout_named("coco18")
 
 
-@every_pair
+@every_pair_of_bodies
 def test_whoever_is_seen_whole_is_whole_in_any_layout(source: Layout, target: Layout) -> None:
     person = np.arange(len(source) * 2, dtype=np.float32).reshape(-1, 2) + 1
     mapped, scores = map_joints(person, np.full(len(source), 0.8, np.float32), source.joints, target)

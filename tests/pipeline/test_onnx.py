@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 
 from pipeline.errors import ModelError, ProviderMissing
-from pipeline.onnx import MAX_DEFAULT_THREADS, PROVIDERS, OnnxModel, Tensor, default_threads
+from pipeline.onnx import MAX_DEFAULT_THREADS, PROVIDERS, OnnxModel, Tensor, default_threads, profile
 
 # y = Identity(x), one float, opset 17.
 IDENTITY = bytes.fromhex(
@@ -103,3 +103,12 @@ def test_nothing_is_written_to_the_terminal_while_looking_for_a_gpu() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_profile_has_each_kind_of_operator_the_dearest_first(tmp_path: Path) -> None:
+    path = tmp_path / "identity.onnx"
+    path.write_bytes(IDENTITY)
+    costs = profile(path, {"x": np.zeros(1, np.float32)}, threads=1, repeats=3)
+    assert [(cost.name, cost.count) for cost in costs] == [("Identity", 1)]
+    assert costs[0].spent_ms >= 0
+    assert list(tmp_path.iterdir()) == [path]

@@ -63,6 +63,13 @@ def test_a_batch_is_answered_as_its_windows_one_by_one(recogniser: Recogniser, n
     )
 
 
+def test_without_explanation_the_answer_is_the_same(recogniser: Recogniser) -> None:
+    clips = [standing(0.0), make_waver(make_times(2.0))]
+    for plain, explained in zip(recogniser.recognise(clips, explain=False), recogniser.recognise(clips), strict=True):
+        np.testing.assert_array_equal(plain.probabilities, explained.probabilities)
+        assert (len(plain.frame_attention), len(plain.joint_attention)) == (0, 0)
+
+
 def test_no_window_has_no_answer(recogniser: Recogniser) -> None:
     assert recogniser.recognise([]) == []
     assert recogniser.logits([]).shape == (0, 3)

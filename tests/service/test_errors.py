@@ -21,6 +21,7 @@ DOCUMENTED = [
     (pipeline.NotAVideo("x"), 415, "not-a-video"),
     (pipeline.Undecodable("x"), 422, "undecodable"),
     (pipeline.VideoError("x"), 422, "undecodable"),
+    (pipeline.UnfitClip("x"), 422, "unfit-skeletons"),
     (errors.ClientGone("x"), 499, "client-gone"),
     (pipeline.BrokenBundle("x"), 500, "broken-model"),
     (pipeline.SourceLost("x"), 502, "source-lost"),

@@ -17,7 +17,7 @@ from pipeline.layouts import PENN13, Layout
 from pipeline.values import SkeletonClip
 from training.datasets.registry import reader_named, reader_names
 from training.datasets.skeleton_set import SkeletonSet
-from training.recipe import Recipe
+from training.recipe import WindowRecipe
 from training.recipes import registry as recipes
 
 F32 = NDArray[np.float32]
@@ -214,9 +214,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Recipe:
+def tiny() -> WindowRecipe:
     """A recipe for the sets in ``data`` with a network that needs no time; "bend" is left out, "drink" is other."""
-    return Recipe(
+    return WindowRecipe(
         name="tiny",
         description="Stick figures",
         architecture="pooling",
@@ -236,7 +236,7 @@ def tiny() -> Recipe:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_is_registered(tiny: Recipe) -> Iterator[None]:
+def tiny_is_registered(tiny: WindowRecipe) -> Iterator[None]:
     """Let commands and runs find the recipe and its network by their names."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(architectures._ENTRIES, "pooling", architectures._Entry(Pooling, PoolingConfig, ("width",)))

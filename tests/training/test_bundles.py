@@ -15,12 +15,13 @@ from pipeline.bundle import CARD_FILE, MODEL_FILE, Bundle, find_bundles
 from pipeline.errors import DataError, ExportError
 from pipeline.recognise import Recogniser
 from training import bundles
-from training.bundles import SOURCES, UNCHECKED_THRESHOLD, decide_reporting, export_bundle, measure
+from training.bundles import SOURCES, UNCHECKED_THRESHOLD, decide_reporting, export_bundle
 from training.datasets.registry import reader_names
+from training.examples import divide, read_sets
 from training.loop import train
-from training.recipe import Recipe
+from training.measure import measure
+from training.recipe import WindowRecipe
 from training.runs import Run, classifier, current_commit
-from training.windows import divide, read_sets
 
 
 def start(folder: Path, data: Path, **changes: object) -> Run:
@@ -41,7 +42,7 @@ def fold(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def bundle(run: Run, fold: Run, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export_bundle(run, [fold], data, tmp_path_factory.mktemp("models") / "new" / "tiny", version="2.1.0")
+    return export_bundle([run], [fold], data, tmp_path_factory.mktemp("models") / "new" / "tiny", version="2.1.0")
 
 
 def test_what_is_exported_can_be_opened_verified_and_found(bundle: Bundle) -> None:
@@ -128,7 +129,7 @@ def test_a_rate_that_cannot_be_measured_is_left_out(run: Run, data: Path, tmp_pa
     assert "unknown_actions_reported" not in decide_reporting(run.recipe, [fold], data).metrics
 
 
-def test_a_recipe_without_an_official_test_split_has_the_other_figures(tiny: Recipe, data: Path) -> None:
+def test_a_recipe_without_an_official_test_split_has_the_other_figures(tiny: WindowRecipe, data: Path) -> None:
     recipe = replace(tiny, labels={"kard": tiny.labels["kard"]}, strummed=frozenset(), repeated=frozenset())
 
     def unsure(clips: object) -> np.ndarray:
@@ -179,7 +180,7 @@ def test_a_model_that_fails_the_gate_leaves_the_bundle_before_it(
     for name in (MODEL_FILE, CARD_FILE):
         (out / name).write_bytes((bundle.folder / name).read_bytes())
     with pytest.raises(ExportError, match="does not say what the model says"):
-        export_bundle(guessing, [], data, out, version="3")
+        export_bundle([guessing], [], data, out, version="3")
     Bundle.open(out).verify()
     assert Bundle.open(out).card.version == "2.1.0"
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["tiny"]
@@ -194,18 +195,18 @@ def test_a_model_that_fails_the_gate_leaves_nothing(
 
     monkeypatch.setattr(bundles, "export_onnx", refuse)
     with pytest.raises(ExportError):
-        export_bundle(run, [], data, tmp_path / "models" / "tiny", version="1")
+        export_bundle([run], [], data, tmp_path / "models" / "tiny", version="1")
     assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_a_run_without_a_checkpoint_writes_nothing(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="train the run first"):
-        export_bundle(Run.start(tmp_path / "run", "tiny", {}), [], data, tmp_path / "models", version="1")
+        export_bundle([Run.start(tmp_path / "run", "tiny", {})], [], data, tmp_path / "models", version="1")
     assert not (tmp_path / "models").exists()
 
 
 def test_a_data_set_of_which_no_licence_is_stated_is_named_all_the_same(
-    tiny: Recipe, data: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: WindowRecipe, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundles, "SOURCES", {"kard": SOURCES["kard"]})
     sources = {source.name: source.licence for source in bundles._sources(divide(tiny, read_sets(tiny, data)))}

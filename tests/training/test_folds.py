@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from training.examples import divide, read_sets
 from training.folds import (
     FEWEST_SEQUENCES,
     PRECISION,
@@ -19,9 +20,8 @@ from training.folds import (
     unknown_report_rate,
 )
 from training.loop import train
-from training.recipe import Recipe
+from training.recipe import WindowRecipe
 from training.runs import Run
-from training.windows import divide, read_sets
 
 HOME = ("squat",)
 LABELS = ("squat", "wave")
@@ -123,14 +123,14 @@ def test_a_precision_of_too_few_reports_is_none() -> None:
 
 
 @pytest.fixture(scope="module")
-def fold(tiny: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def fold(tiny: WindowRecipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     changes = {"left_out": ["kard", "squat"], "epochs": 2, "windows_per_epoch": 96}
     run = Run.start(tmp_path_factory.mktemp("fold"), "tiny", changes)
     train(run.recipe, divide(run.recipe, read_sets(run.recipe, data)).train, run.folder, workers=0)
     return run
 
 
-def test_a_fold_is_judged_on_all_that_it_did_not_train_on(fold: Run, tiny: Recipe, data: Path) -> None:
+def test_a_fold_is_judged_on_all_that_it_did_not_train_on(fold: Run, tiny: WindowRecipe, data: Path) -> None:
     verdicts = judge_folds([fold], data)
     sets = read_sets(tiny, data)
     kept = divide(replace(tiny, left_out=fold.recipe.left_out), sets).calibration

@@ -8,19 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from checkpoints import read_reference
 from torch import Tensor
 from typer.testing import CliRunner
 
+from models.layers import StreamsRecogniser
 from models.registry import Recogniser, build
 from pipeline.bundle import Bundle
 from pipeline.errors import DataError
-from pipeline.layouts import COCO17, LAYOUTS, NTU25
+from pipeline.features import make_features
+from pipeline.layouts import COCO17, HAND21, LAYOUTS, NTU25, OPENPOSE18
 from pipeline.onnx import OnnxModel
+from pipeline.values import SkeletonClip
 from training import importing
 from training.commands import app
 from training.export import ExportReport
 from training.importers.registry import Importer
-from training.importing import Candidate, Checkpoint, features_of, fitted, import_checkpoint, read_labels, read_weights
+from training.importing import Candidate, Checkpoint, features_of, fitted, import_checkpoint, read_weights
 
 LABELS = ("wave", "clap", "sit_down", "other")
 TINY: dict[str, object] = {"base_channels": 4, "widths": (1,), "strides": (1,)}
@@ -167,37 +171,69 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
         read_weights(tmp_path / "weights.pt")
 
 
-@pytest.mark.parametrize("text", ["Drink water\n\nsit/stand \n", '["Drink water", "sit/stand"]'])
-def test_labels_are_spelled_in_snake_case(tmp_path: Path, text: str) -> None:
-    (tmp_path / "labels.txt").write_text(text)
-    assert read_labels(tmp_path / "labels.txt") == ("drink_water", "sit_stand")
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [("", "no label"), ("wave\nWave", "wave more than once"), ('["wave"', "expected a JSON list of labels")],
-)
-def test_labels_that_are_none_are_refused(tmp_path: Path, text: str, complaint: str) -> None:
-    (tmp_path / "labels.txt").write_text(text)
-    with pytest.raises(DataError, match=complaint):
-        read_labels(tmp_path / "labels.txt")
-
-
 @pytest.mark.parametrize(
     ("source", "architecture", "layout", "expected"),
     [
-        ("pyskl", "stgcnpp", "coco17", (100, 10 / 3, ("x", "y", "score"))),
-        ("pyskl", "posec3d", "coco17", (48, 3.2, ("x", "y", "score"))),
-        ("2s-agcn", "agcn", "ntu25", (300, 10.0, ("x", "y", "z"))),
+        ("mmaction2", "stgcn", "coco17", (100, 10 / 3, 2, ("x", "y", "score"), "frame")),
+        ("mmaction2", "stgcn", "ntu25", (100, 10 / 3, 2, ("x", "y", "z"), "body")),
+        ("pyskl", "stgcnpp", "coco17", (100, 10 / 3, 2, ("x", "y", "score"), "frame")),
+        ("pyskl", "stgcnpp", "ntu25", (100, 10 / 3, 2, ("x", "y", "z"), "body")),
+        ("pyskl", "stgcnpp", "hand21", (10, 1.0, 1, ("x", "y"), "extent")),
+        ("pyskl", "posec3d", "coco17", (48, 3.2, 2, ("x", "y", "score"), "torso")),
+        ("st-gcn", "stgcn", "openpose18", (300, 10.0, 2, ("x", "y", "score"), "half_frame")),
+        ("st-gcn", "stgcn", "ntu25", (300, 10.0, 2, ("x", "y", "z"), "camera")),
+        ("2s-agcn", "agcn", "openpose18", (300, 10.0, 2, ("x", "y", "score"), "upright_frame")),
+        ("2s-agcn", "agcn", "ntu25", (300, 10.0, 2, ("x", "y", "z"), "moving_body")),
+        ("ms-g3d", "msg3d", "ntu25", (300, 10.0, 2, ("x", "y", "z"), "moving_body")),
     ],
 )
 def test_windows_are_as_the_format_has_them(
-    source: str, architecture: str, layout: str, expected: tuple[int, float, tuple[str, ...]]
+    source: str, architecture: str, layout: str, expected: tuple[int, float, int, tuple[str, ...], str]
 ) -> None:
     with torch.device("meta"):
         model = build(architecture, layout=LAYOUTS[layout], num_classes=4, num_people=2)
     spec = features_of(source, model, Candidate(LAYOUTS[layout], {}))
-    assert (spec.num_frames, spec.window_s, spec.channels) == expected
+    assert (spec.num_frames, spec.window_s, spec.num_people, spec.channels, spec.normalisation) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "streams", "expected"),
+    [
+        ("mmaction2", ("joint",), "layout"),
+        ("mmaction2", ("bone",), "mmaction2"),
+        ("pyskl", ("joint_motion",), "mmaction2"),
+        ("2s-agcn", ("bone",), "2s-agcn"),
+        ("ms-g3d", ("bone",), "2s-agcn"),
+        ("st-gcn", ("bone",), "layout"),
+    ],
+)
+def test_bones_are_those_of_the_format(source: str, streams: tuple[str, ...], expected: str) -> None:
+    options = {**TINY, "streams": streams}
+    checkpoint = Checkpoint(path=Path("x"), source=source, architecture="stgcn", labels=LABELS, options=options)
+    assert checkpoint.convention == expected
+    model = importing.built(checkpoint, Candidate(OPENPOSE18, options))
+    assert isinstance(model, StreamsRecogniser)
+    assert model.config.convention == expected
+    assert replace(checkpoint, options={**options, "convention": "layout"}).convention == "layout"
+
+
+def test_bones_that_a_format_does_not_know_are_no_candidates(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    bones = replace(checkpoint, options={**TINY, "streams": ("bone",)})
+    assert [layout.name for layout in bones.layouts] == ["coco17", "openpose18", "ntu25", "hand21"]
+    assert fitted(bones, importer(bones)(read_weights(bones.path)))[1].layout is COCO17
+    with pytest.raises(ValueError, match=r"convention 'mmaction2': expected a layout out of .*got 'penn13'"):
+        import_checkpoint(replace(bones, layout=LAYOUTS["penn13"]), tmp_path / "waves")
+
+
+def test_the_card_says_how_coordinates_are_given(
+    checkpoint: Checkpoint, quick_export: dict[str, int], tmp_path: Path
+) -> None:
+    card = import_checkpoint(checkpoint, tmp_path / "waves").card
+    assert card.features.normalisation == "frame"
+    assert (
+        "halves of the picture about its middle, y down, as MMAction2's and PYSKL's PreNormalize2D" in card.description
+    )
+    assert "a window is always 3.33 s" in card.description
 
 
 @pytest.mark.parametrize(
@@ -218,6 +254,46 @@ def test_real_layouts_of_weights_need_no_options(
     checkpoint = Checkpoint(path=path, source=source, architecture=architecture, labels=labels)
     _, candidate = fitted(checkpoint, importer(checkpoint)(read_weights(path)))
     assert options.items() <= candidate.options.items()
+
+
+@pytest.fixture
+def gestures(shared: Path) -> Checkpoint:
+    """PYSKL's own network for the gestures of a hand, as they trained and published it."""
+    return Checkpoint(
+        path=shared / "parity" / "pyskl_hagrid_real" / "state_dict.pt",
+        source="pyskl",
+        architecture="stgcnpp",
+        labels=tuple(f"gesture_{number}" for number in range(40)),
+    )
+
+
+def test_a_published_network_answers_as_its_authors(gestures: Checkpoint) -> None:
+    model, candidate = fitted(gestures, importer(gestures)(read_weights(gestures.path)))
+    assert candidate.layout is HAND21
+    assert sum(parameter.numel() for parameter in model.parameters()) == 197_478
+    reference = read_reference(gestures.path.parent)
+    with torch.no_grad():
+        torch.testing.assert_close(model(reference.clips), reference.logits, atol=1e-4, rtol=0)
+
+
+def test_a_published_network_is_given_what_it_was_trained_on(gestures: Checkpoint) -> None:
+    model, candidate = fitted(gestures, importer(gestures)(read_weights(gestures.path)))
+    spec = features_of("pyskl", model, candidate)
+    hand = np.load(gestures.path.parent / "keypoint_raw.npy").swapaxes(0, 1)  # px
+    clip = SkeletonClip(
+        hand.astype(np.float32),
+        np.ones(hand.shape[:3], np.float32),
+        (np.arange(10) + 0.5) / 10 * spec.window_s,
+        np.zeros(1, np.int64),
+        HAND21,
+        start_s=0.0,
+        end_s=spec.window_s,
+    )
+    reference = read_reference(gestures.path.parent)
+    ours = torch.from_numpy(make_features(clip, spec).values)[None]
+    torch.testing.assert_close(ours, reference.clips, atol=1e-5, rtol=0)
+    with torch.no_grad():
+        assert model(ours).argmax() == reference.logits.argmax()
 
 
 Invoke = Callable[..., "tuple[int, str]"]

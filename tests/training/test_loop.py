@@ -14,17 +14,17 @@ from pipeline.errors import DataError
 from pipeline.values import SkeletonClip
 from training import loop
 from training.datasets.skeleton_set import SkeletonSet
+from training.examples import Example, divide, read_sets
 from training.loop import (
     CHECKPOINT_FILE,
-    LOG_FILE,
     build_recogniser,
     learning_rate,
     read_checkpoint,
     train,
     update_average,
 )
-from training.recipe import Recipe
-from training.windows import Example, divide, read_sets
+from training.recipe import WindowRecipe
+from training.runlog import LOG_FILE
 
 Examples = tuple[Example, ...]
 
@@ -47,17 +47,17 @@ class CutOffSet(SkeletonSet):
 
 
 @pytest.fixture(scope="module")
-def examples(tiny: Recipe, data: Path) -> Examples:
+def examples(tiny: WindowRecipe, data: Path) -> Examples:
     return divide(tiny, read_sets(tiny, data)).train
 
 
 @pytest.fixture(scope="module")
-def brief(tiny: Recipe) -> Recipe:
+def brief(tiny: WindowRecipe) -> WindowRecipe:
     return replace(tiny, epochs=3, windows_per_epoch=40)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(brief: Recipe, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(brief: WindowRecipe, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
     train(brief, examples, folder, workers=0)
     return folder
@@ -94,21 +94,21 @@ def assert_equal_checkpoints(one: Path, other: Path) -> None:
     assert apart == []
 
 
-def test_a_model_is_drawn_by_the_seed(tiny: Recipe) -> None:
+def test_a_model_is_drawn_by_the_seed(tiny: WindowRecipe) -> None:
     one, again, other = (build_recogniser(replace(tiny, seed=seed)) for seed in (1, 1, 2))
     weights = [torch.cat([value.flatten() for value in model.parameters()]) for model in (one, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_training_lowers_the_loss(tiny: Recipe, examples: Examples, tmp_path: Path) -> None:
+def test_training_lowers_the_loss(tiny: WindowRecipe, examples: Examples, tmp_path: Path) -> None:
     train(replace(tiny, epochs=2, windows_per_epoch=192), examples, tmp_path, workers=0)
     first, second = (float(line["loss"]) for line in log_of(tmp_path))
     assert second < 0.9 * first
 
 
 def test_the_averaged_model_comes_back_as_the_checkpoint_has_it_in_evaluation_mode(
-    tiny: Recipe, examples: Examples, tmp_path: Path
+    tiny: WindowRecipe, examples: Examples, tmp_path: Path
 ) -> None:
     average = train(replace(tiny, epochs=1, windows_per_epoch=32), examples, tmp_path, workers=0)
     saved = read_checkpoint(tmp_path / CHECKPOINT_FILE)["average"]
@@ -117,7 +117,7 @@ def test_the_averaged_model_comes_back_as_the_checkpoint_has_it_in_evaluation_mo
     assert all(torch.equal(saved[name], value.cpu()) for name, value in average.state_dict().items())
 
 
-def test_the_log_has_a_line_an_epoch(uninterrupted: Path, brief: Recipe) -> None:
+def test_the_log_has_a_line_an_epoch(uninterrupted: Path, brief: WindowRecipe) -> None:
     lines = log_of(uninterrupted)
     assert [line["epoch"] for line in lines] == ["0", "1", "2"]
     assert set(lines[0]) == {"epoch", "learning_rate", "loss", "windows_per_s"}
@@ -127,7 +127,7 @@ def test_the_log_has_a_line_an_epoch(uninterrupted: Path, brief: Recipe) -> None
 
 @pytest.mark.parametrize("num_windows", [40, 55, 119], ids=["between epochs", "in an epoch", "just before the end"])
 def test_a_run_that_was_killed_and_resumed_ends_bit_for_bit_as_one_that_was_not(
-    brief: Recipe, examples: Examples, uninterrupted: Path, tmp_path: Path, num_windows: int
+    brief: WindowRecipe, examples: Examples, uninterrupted: Path, tmp_path: Path, num_windows: int
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("CUDA adds up in any order: on the CPU this would have compared every weight")
@@ -140,7 +140,7 @@ def test_a_run_that_was_killed_and_resumed_ends_bit_for_bit_as_one_that_was_not(
     assert [line["loss"] for line in log_of(tmp_path)] == [line["loss"] for line in log_of(uninterrupted)]
 
 
-def test_workers_change_nothing(brief: Recipe, examples: Examples, uninterrupted: Path, tmp_path: Path) -> None:
+def test_workers_change_nothing(brief: WindowRecipe, examples: Examples, uninterrupted: Path, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("CUDA adds up in any order: on the CPU this would have compared every weight")
     train(brief, examples, tmp_path, workers=1)
@@ -148,7 +148,7 @@ def test_workers_change_nothing(brief: Recipe, examples: Examples, uninterrupted
 
 
 def test_a_run_that_was_killed_before_its_first_epoch_ended_begins_anew(
-    brief: Recipe, examples: Examples, tmp_path: Path
+    brief: WindowRecipe, examples: Examples, tmp_path: Path
 ) -> None:
     with pytest.raises(PowerCut):
         train(brief, cut_off_after(examples, 20), tmp_path, workers=0)
@@ -157,7 +157,7 @@ def test_a_run_that_was_killed_before_its_first_epoch_ended_begins_anew(
     assert len(log_of(tmp_path)) == 1
 
 
-def test_a_finished_run_is_left_as_it_is(brief: Recipe, examples: Examples, uninterrupted: Path) -> None:
+def test_a_finished_run_is_left_as_it_is(brief: WindowRecipe, examples: Examples, uninterrupted: Path) -> None:
     before = (uninterrupted / CHECKPOINT_FILE).read_bytes()
     resumed = train(brief, examples, uninterrupted, resume=True, workers=0)
     assert (uninterrupted / CHECKPOINT_FILE).read_bytes() == before
@@ -166,7 +166,7 @@ def test_a_finished_run_is_left_as_it_is(brief: Recipe, examples: Examples, unin
 
 
 def test_a_checkpoint_without_the_state_of_chance_can_be_gone_on_with(
-    brief: Recipe, examples: Examples, uninterrupted: Path, tmp_path: Path
+    brief: WindowRecipe, examples: Examples, uninterrupted: Path, tmp_path: Path
 ) -> None:
     state = read_checkpoint(uninterrupted / CHECKPOINT_FILE)
     torch.save(
@@ -177,7 +177,7 @@ def test_a_checkpoint_without_the_state_of_chance_can_be_gone_on_with(
 
 
 def test_a_line_that_was_logged_before_its_checkpoint_was_written_is_not_there_twice(
-    brief: Recipe, examples: Examples, tmp_path: Path
+    brief: WindowRecipe, examples: Examples, tmp_path: Path
 ) -> None:
     with pytest.raises(PowerCut):
         train(brief, cut_off_after(examples, 55), tmp_path, workers=0)
@@ -214,7 +214,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named(content: bytes | None, tmp_pa
         read_checkpoint(path)
 
 
-def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_zero(tiny: Recipe) -> None:
+def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_zero(tiny: WindowRecipe) -> None:
     recipe = replace(tiny, learning_rate=1.0, warmup_share=0.1)
     assert learning_rate(recipe, 0.0) == pytest.approx(0.02)
     assert learning_rate(recipe, 0.05) == pytest.approx(0.5)
@@ -227,7 +227,7 @@ def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_zero(tiny: Recipe
     assert sorted(rates[10:], reverse=True) == rates[10:]
 
 
-def test_without_a_warm_up_the_learning_rate_begins_at_its_height(tiny: Recipe) -> None:
+def test_without_a_warm_up_the_learning_rate_begins_at_its_height(tiny: WindowRecipe) -> None:
     assert learning_rate(replace(tiny, warmup_share=0.0), 0.0) == tiny.learning_rate
 
 

@@ -11,14 +11,14 @@ import torch
 
 from pipeline.errors import DataError
 from pipeline.features import make_features
+from training.examples import divide, read_sets
 from training.loop import build_recogniser, train
-from training.recipe import Recipe
+from training.recipe import WindowRecipe
 from training.recipes import registry as recipes
 from training.runs import RUN_FILE, Run, changed, classifier, current_commit, digest
-from training.windows import divide, read_sets
 
 
-def test_a_run_is_found_again_as_it_was_started(tiny: Recipe, tmp_path: Path) -> None:
+def test_a_run_is_found_again_as_it_was_started(tiny: WindowRecipe, tmp_path: Path) -> None:
     changes = {"epochs": 3, "left_out": frozenset({"squat", "kard"}), "learning_rate": 0.5}
     started = Run.start(tmp_path / "a" / "run", "tiny", changes)
     opened = Run.open(tmp_path / "a" / "run")
@@ -61,7 +61,7 @@ def test_a_run_without_a_checkpoint_must_be_trained_first(tmp_path: Path) -> Non
         Run.start(tmp_path, "tiny", {}).load_model()
 
 
-def test_a_run_gives_the_averaged_model_back(tiny: Recipe, data: Path, tmp_path: Path) -> None:
+def test_a_run_gives_the_averaged_model_back(tiny: WindowRecipe, data: Path, tmp_path: Path) -> None:
     run = Run.start(tmp_path, "tiny", {"epochs": 1, "windows_per_epoch": 32})
     trained = train(run.recipe, divide(tiny, read_sets(tiny, data)).train, tmp_path, workers=0)
     loaded = Run.open(tmp_path).load_model()
@@ -70,7 +70,7 @@ def test_a_run_gives_the_averaged_model_back(tiny: Recipe, data: Path, tmp_path:
 
 
 def test_a_run_whose_recipe_was_rewritten_since_is_not_taken_for_one_of_the_new_recipe(
-    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: WindowRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run.start(tmp_path, "tiny", {"epochs": 1})
     monkeypatch.setitem(recipes._RECIPES, "tiny", lambda: replace(tiny, description="Matches"))
@@ -83,13 +83,13 @@ def test_a_run_whose_recipe_was_rewritten_since_is_not_taken_for_one_of_the_new_
         Run.open(tmp_path)
 
 
-def test_a_digest_does_not_hang_on_the_order_of_sets_and_settings(tiny: Recipe) -> None:
+def test_a_digest_does_not_hang_on_the_order_of_sets_and_settings(tiny: WindowRecipe) -> None:
     turned = {name: dict(reversed(labels.items())) for name, labels in reversed(tiny.labels.items())}
     assert digest(replace(tiny, labels=turned, repeated=frozenset(list(tiny.repeated)))) == digest(tiny)
     assert digest(replace(tiny, seed=1)) != digest(tiny)
 
 
-def test_settings_are_replaced_in_their_own_types(tiny: Recipe) -> None:
+def test_settings_are_replaced_in_their_own_types(tiny: WindowRecipe) -> None:
     recipe = changed(tiny, {"learning_rate": 1, "left_out": ["squat"], "options": {"width": 8}, "name": "other"})
     assert type(recipe.learning_rate) is float
     assert recipe.left_out == frozenset({"squat"})
@@ -98,7 +98,7 @@ def test_settings_are_replaced_in_their_own_types(tiny: Recipe) -> None:
     assert recipe.epochs == tiny.epochs
 
 
-def test_settings_of_features_and_augmentation_are_replaced_one_by_one(tiny: Recipe) -> None:
+def test_settings_of_features_and_augmentation_are_replaced_one_by_one(tiny: WindowRecipe) -> None:
     recipe = changed(tiny, {"features": {"num_frames": 20}, "augmentation": {"speed": 1, "camera_fps": [5, 10]}})
     assert recipe.features == replace(tiny.features, num_frames=20)
     assert recipe.augmentation == replace(tiny.augmentation, speed=1.0, camera_fps=(5, 10))
@@ -107,11 +107,11 @@ def test_settings_of_features_and_augmentation_are_replaced_one_by_one(tiny: Rec
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"epoch": 3}, "Recipe has no setting epoch: expected some of .*epochs"),
+        ({"epoch": 3}, "WindowRecipe has no setting epoch: expected some of .*epochs"),
         ({"epochs": "many"}, "epochs: expected a value such as 2, got 'many'"),
         ({"epochs": 2.5}, "epochs: expected a value such as 2, got 2.5"),
         ({"epochs": True}, "epochs: expected a value such as 2, got True"),
-        ({"epochs": 0}, "expected epochs, windows_per_epoch and batch_size of 1 or more"),
+        ({"epochs": 0}, "expected epochs and batch_size of 1 or more"),
         ({"learning_rate": None}, "learning_rate: expected a value such as 0.01, got None"),
         ({"left_out": "squat"}, "left_out: expected a value such as frozenset"),
         ({"left_out": ["squad"]}, "has no squad to leave out"),
@@ -123,13 +123,13 @@ def test_settings_of_features_and_augmentation_are_replaced_one_by_one(tiny: Rec
     ],
 )
 def test_a_setting_that_is_not_there_or_of_another_kind_is_refused(
-    tiny: Recipe, changes: dict[str, object], complaint: str
+    tiny: WindowRecipe, changes: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         changed(tiny, changes)
 
 
-def test_a_classifier_makes_the_features_that_serving_makes(tiny: Recipe, data: Path) -> None:
+def test_a_classifier_makes_the_features_that_serving_makes(tiny: WindowRecipe, data: Path) -> None:
     model = build_recogniser(tiny).eval()
     clips = [example.clip() for example in divide(tiny, read_sets(tiny, data)).train[:5]]
     logits = classifier(model, tiny)(clips)

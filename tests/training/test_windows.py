@@ -13,20 +13,21 @@ from torch.utils.data import DataLoader
 from pipeline.errors import DataError
 from pipeline.values import SkeletonClip
 from training.datasets.skeleton_set import SkeletonSet
-from training.recipe import Recipe
+from training.examples import Example, Parts, divide, held_out_groups, read_sets
+from training.recipe import WindowRecipe
 from training.recipes.everyday import everyday
-from training.windows import Example, Parts, WindowDataset, cover, divide, held_out_groups, read_sets
+from training.windows import WindowDataset, cover
 
 MakeClip = Callable[..., SkeletonClip]
 
 
 @pytest.fixture(scope="module")
-def sets(tiny: Recipe, data: Path) -> dict[str, SkeletonSet]:
+def sets(tiny: WindowRecipe, data: Path) -> dict[str, SkeletonSet]:
     return read_sets(tiny, data)
 
 
 @pytest.fixture(scope="module")
-def parts(tiny: Recipe, sets: dict[str, SkeletonSet]) -> Parts:
+def parts(tiny: WindowRecipe, sets: dict[str, SkeletonSet]) -> Parts:
     return divide(tiny, sets)
 
 
@@ -50,7 +51,7 @@ def test_sets_are_read_in_the_layout_of_the_recipe(sets: dict[str, SkeletonSet])
     assert {name: read.layout.name for name, read in sets.items()} == {"penn_action": "penn13", "kard": "penn13"}
 
 
-def test_a_data_set_that_is_missing_is_named(tiny: Recipe, tmp_path: Path) -> None:
+def test_a_data_set_that_is_missing_is_named(tiny: WindowRecipe, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"penn_action\.npz: expected a skeleton set \(\.npz\), found no such file"):
         read_sets(tiny, tmp_path)
 
@@ -76,7 +77,9 @@ def test_every_sequence_is_in_one_part_but_for_classes_that_the_recipe_drops(
 
 
 @pytest.mark.parametrize("left_out", [{"kard"}, {"squat"}, {"kard", "squat"}, {"penn_action"}])
-def test_what_is_left_out_is_in_the_test_only(tiny: Recipe, sets: dict[str, SkeletonSet], left_out: set[str]) -> None:
+def test_what_is_left_out_is_in_the_test_only(
+    tiny: WindowRecipe, sets: dict[str, SkeletonSet], left_out: set[str]
+) -> None:
     divided = divide(replace(tiny, left_out=frozenset(left_out)), sets)
     assert_parts_are_apart(divided)
     seen = (*divided.train, *divided.calibration)
@@ -87,8 +90,8 @@ def test_what_is_left_out_is_in_the_test_only(tiny: Recipe, sets: dict[str, Skel
 
 def test_the_groups_that_calibrate_are_always_the_same_and_a_tenth(sets: dict[str, SkeletonSet]) -> None:
     for read in sets.values():
-        held = held_out_groups(read)
-        assert held == held_out_groups(read)
+        held = held_out_groups(read, 0.1)
+        assert held == held_out_groups(read, 0.1)
         assert len(held) == max(1, round(0.1 * len(np.unique(read.groups[read.train]))))
         assert held <= set(read.groups[read.train].tolist())
 
@@ -102,7 +105,7 @@ def test_the_real_sets_are_divided_by_the_same_rules(shared: Path) -> None:
     assert 0.05 < len(divided.calibration) / len(divided.train) < 0.2
 
 
-def test_an_item_is_a_window_of_features_and_its_label(tiny: Recipe, parts: Parts) -> None:
+def test_an_item_is_a_window_of_features_and_its_label(tiny: WindowRecipe, parts: Parts) -> None:
     dataset = WindowDataset(tiny, parts.train)
     assert len(dataset) == tiny.windows_per_epoch
     values, label = dataset[0]
@@ -111,7 +114,7 @@ def test_an_item_is_a_window_of_features_and_its_label(tiny: Recipe, parts: Part
     assert 0 <= int(label) < len(tiny.class_labels)
 
 
-def test_an_item_is_the_same_whoever_loads_it(tiny: Recipe, parts: Parts) -> None:
+def test_an_item_is_the_same_whoever_loads_it(tiny: WindowRecipe, parts: Parts) -> None:
     dataset = WindowDataset(replace(tiny, windows_per_epoch=12), parts.train)
     dataset.epoch = 3
     alone = [torch.cat([item[place] for item in DataLoader(dataset, batch_size=5)]) for place in (0, 1)]
@@ -126,7 +129,7 @@ def test_an_item_is_the_same_whoever_loads_it(tiny: Recipe, parts: Parts) -> Non
         assert torch.equal(one, torch.stack(single))
 
 
-def test_epochs_and_seeds_differ(tiny: Recipe, parts: Parts) -> None:
+def test_epochs_and_seeds_differ(tiny: WindowRecipe, parts: Parts) -> None:
     first, second = WindowDataset(tiny, parts.train), WindowDataset(tiny, parts.train)
     second.epoch = 1
     other = WindowDataset(replace(tiny, seed=1), parts.train)
@@ -135,7 +138,7 @@ def test_epochs_and_seeds_differ(tiny: Recipe, parts: Parts) -> None:
     assert not torch.equal(windows[0], windows[2])
 
 
-def test_labels_are_drawn_in_the_shares_of_the_recipe(tiny: Recipe, parts: Parts) -> None:
+def test_labels_are_drawn_in_the_shares_of_the_recipe(tiny: WindowRecipe, parts: Parts) -> None:
     dataset = WindowDataset(replace(tiny, windows_per_epoch=300), parts.train)
     shares = dict(zip(tiny.class_labels, dataset._label_shares, strict=True))
     assert sum(shares.values()) == pytest.approx(1)
@@ -146,7 +149,9 @@ def test_labels_are_drawn_in_the_shares_of_the_recipe(tiny: Recipe, parts: Parts
     np.testing.assert_allclose(drawn, list(shares.values()), atol=0.08)
 
 
-def test_within_a_label_a_set_counts_by_the_square_root_of_its_size(tiny: Recipe, sets: dict[str, SkeletonSet]) -> None:
+def test_within_a_label_a_set_counts_by_the_square_root_of_its_size(
+    tiny: WindowRecipe, sets: dict[str, SkeletonSet]
+) -> None:
     kard = [Example(sets["kard"], index, "wave") for index in range(9)]
     penn = [Example(sets["penn_action"], index, "wave") for index in range(4)]
     shares = WindowDataset(tiny, (*kard, *penn))._example_shares["wave"]
@@ -154,7 +159,7 @@ def test_within_a_label_a_set_counts_by_the_square_root_of_its_size(tiny: Recipe
     assert shares[:9].sum() == pytest.approx(3 / 5)
 
 
-def test_where_no_sequence_is_other_its_share_goes_to_the_actions(tiny: Recipe, parts: Parts) -> None:
+def test_where_no_sequence_is_other_its_share_goes_to_the_actions(tiny: WindowRecipe, parts: Parts) -> None:
     named = tuple(example for example in parts.train if example.label != "other")
     dataset = WindowDataset(tiny, named)
     shares = dict(zip(tiny.class_labels, dataset._label_shares, strict=True))
@@ -166,23 +171,24 @@ def test_where_no_sequence_is_other_its_share_goes_to_the_actions(tiny: Recipe, 
 
 def with_length(source: SkeletonSet, num_frames: int) -> SkeletonSet:
     """Return a set with one sequence of that many frames for each of the source's classes."""
-    frames = [np.resize(source.clip(index).keypoints[:, 0], (num_frames, 13, source.keypoints.shape[-1]))
+    frames = [np.resize(source.clip(index).keypoints, (num_frames, 1, 13, source.keypoints.shape[-1]))
               for index in (np.argmax(source.labels == label) for label in range(len(source.classes)))]  # fmt: skip
     num = len(frames)
     return replace(
         source,
         keypoints=np.concatenate(frames),
-        scores=np.ones((num * num_frames, 13), np.float32),
+        scores=np.ones((num * num_frames, 1, 13), np.float32),
         offsets=num_frames * np.arange(num + 1),
         labels=np.arange(num),
         groups=np.arange(num),
-        train=np.ones(num, bool),
+        splits={"official": np.ones(num, bool)},
+        fps=np.full(num, 30.0),
     )
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3000])
 def test_windows_of_every_label_are_finite_however_long_the_sequences(
-    tiny: Recipe, sets: dict[str, SkeletonSet], num_frames: int
+    tiny: WindowRecipe, sets: dict[str, SkeletonSet], num_frames: int
 ) -> None:
     lengthened = {name: with_length(read, num_frames) for name, read in sets.items()}
     examples = [

@@ -3,11 +3,12 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.layouts import Layout
-from training.datasets.skeleton_set import SkeletonSet
+from training.datasets.skeleton_set import SkeletonSet, read_converted
 
 
 class Reader(Protocol):
@@ -38,6 +39,15 @@ def reader_names() -> tuple[str, ...]:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"training.datasets.{module.name}")
     return tuple(sorted(_READERS))
+
+
+def read_set(name: str, path: Path, layout: Layout) -> SkeletonSet:
+    """Read a data set by its own reader, or by the reader of all those that ``marey data convert`` wrote.
+
+    Raises:
+        DataError: the file is not as expected.
+    """
+    return _READERS[name](path, layout) if name in reader_names() else replace(read_converted(path, layout), name=name)
 
 
 def reader_named(name: str) -> Reader:

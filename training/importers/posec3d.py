@@ -22,8 +22,12 @@ RULES = (
 )
 
 
-@register_importer("mmaction2", "posec3d")
-@register_importer("pyskl", "posec3d")
+# They are trained on crops of 56 pixels and tested on whole pictures of 64.
+TESTED_AT = {"size": 64}
+
+
+@register_importer("mmaction2", "posec3d", variants=(TESTED_AT,))
+@register_importer("pyskl", "posec3d", variants=(TESTED_AT,))
 def from_openmmlab(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Convert ``ResNet3dSlowOnly`` with its ``I3DHead``; of limbs, build ours with the limbs in their order."""
     return rename(state, RULES)

@@ -40,7 +40,11 @@ def from_mmaction2(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return _ours(rename(state, (*RULES, MMACTION2_HEAD)))
 
 
-@register_importer("pyskl", "stgcnpp")
+# PYSKL's network for gestures has six blocks, the last of which is twice as wide and looks at every second frame.
+SIX_BLOCKS = {"widths": (1, 1, 1, 1, 1, 2), "strides": (1, 1, 1, 1, 1, 2)}
+
+
+@register_importer("pyskl", "stgcnpp", variants=({}, SIX_BLOCKS))
 def from_pyskl(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Convert PYSKL's ``STGCN`` with its ``GCNHead``."""
     return _ours(rename(state, (*RULES, PYSKL_HEAD)))

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from training.importers.backbones import NORM, PYSKL_HEAD
 from training.importers.keys import rename
+from training.importers.posec3d import TESTED_AT
 from training.importers.registry import register_importer
 
 BLOCK = r"backbone\.layer(\d)\.(\d+)"
@@ -25,7 +26,7 @@ RULES = (
 )
 
 
-@register_importer("pyskl", "x3d")
+@register_importer("pyskl", "x3d", variants=(TESTED_AT,))
 def from_pyskl(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Convert ``X3D`` without squeeze and excitation, with its ``I3DHead``."""
     return rename(state, RULES)

@@ -8,7 +8,7 @@ docs/everyday.md.
 from dataclasses import replace
 
 from pipeline.features import FeatureSpec
-from training.recipe import Recipe
+from training.recipe import WindowRecipe
 from training.recipes.registry import register
 
 PENN_ACTIONS = (
@@ -101,9 +101,9 @@ REPEATED = frozenset(
 
 
 @register("everyday")
-def everyday() -> Recipe:
+def everyday() -> WindowRecipe:
     """STF-Net at half width on 2.4-second windows at 15 frames a second, 13 joints, one stream."""
-    return Recipe(
+    return WindowRecipe(
         name="everyday",
         description="15 sports and exercises of Penn Action and everyday actions, for ordinary video of people",
         architecture="stfnet",
@@ -122,6 +122,6 @@ def everyday() -> Recipe:
 
 
 @register("everyday-quick")
-def everyday_quick() -> Recipe:
+def everyday_quick() -> WindowRecipe:
     """Train for a few epochs, to see that everything runs."""
     return replace(everyday(), name="everyday-quick", epochs=6)

@@ -3,16 +3,19 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
+from typing import TypeVar
 
 from training.recipe import Recipe
+
+R = TypeVar("R", bound=Recipe)
 
 _RECIPES: dict[str, Callable[[], Recipe]] = {}
 
 
-def register(name: str) -> Callable[[Callable[[], Recipe]], Callable[[], Recipe]]:
+def register(name: str) -> Callable[[Callable[[], R]], Callable[[], R]]:
     """Make a recipe known under a name; ``ValueError`` if the name is taken."""
 
-    def add(make: Callable[[], Recipe]) -> Callable[[], Recipe]:
+    def add(make: Callable[[], R]) -> Callable[[], R]:
         if name in _RECIPES:
             raise ValueError(f"recipe {name!r} is registered twice")
         _RECIPES[name] = make

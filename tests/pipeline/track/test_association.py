@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from factories import BODIES
 
 from pipeline.layouts import LAYOUTS, Layout
 from pipeline.track.association import (
@@ -30,11 +31,16 @@ def crowd(rng: np.random.Generator, num_people: int, *, shift: float = 0.0) -> P
     )
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
-def test_every_layout_has_a_constant_for_every_joint(layout: Layout) -> None:
+@pytest.mark.parametrize("layout", BODIES.values(), ids=BODIES)
+def test_every_body_has_a_constant_for_every_joint(layout: Layout) -> None:
     sigmas = joint_sigmas(layout)
     assert sigmas.shape == (len(layout),)
     assert (sigmas > 0).all()
+
+
+def test_a_hand_is_not_followed_and_says_so() -> None:
+    with pytest.raises(ValueError, match=r"layout 'hand21': no similarity constant for \['wrist', 'thumb_cmc'"):
+        joint_sigmas(LAYOUTS["hand21"])
 
 
 def test_the_constants_are_those_of_coco_in_its_order() -> None:

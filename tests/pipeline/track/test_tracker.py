@@ -3,8 +3,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
+from factories import BODIES
 
-from pipeline.layouts import LAYOUTS
+from pipeline.layouts import LAYOUTS, Layout
 from pipeline.track import Tracker, TrackerSettings
 from pipeline.values import UNTRACKED, Poses
 
@@ -267,9 +268,8 @@ def test_settings_at_odds_are_refused(wrong: dict[str, float]) -> None:
         TrackerSettings(**wrong)
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_can_be_followed(name: str) -> None:
-    layout = LAYOUTS[name]
+@pytest.mark.parametrize("layout", BODIES.values(), ids=BODIES)
+def test_every_body_can_be_followed(layout: Layout) -> None:
     tracker = Tracker(layout=layout)
     rng = np.random.default_rng(0)
     joints = rng.uniform(100, 300, (1, len(layout), 2)).astype(np.float32)

@@ -14,8 +14,8 @@ from training.datasets.skeleton_set import SkeletonSet
 def test_x_and_y_are_turned_round(write_set: Callable[..., Path], tmp_path: Path) -> None:
     path = write_set(tmp_path / "nw_ucla.npz", subject=np.array([1, 2]), camera=np.array([1, 3]))
     turned = read_nw_ucla(path)
-    seen = turned.scores[0] > 0
-    assert turned.keypoints[0, seen].tolist() == [[-1, -1, 1]] * seen.sum()
+    seen = turned.scores[0, 0] > 0
+    assert turned.keypoints[0, 0, seen].tolist() == [[-1, -1, 1]] * seen.sum()
 
 
 def test_the_third_camera_tests(shared: Path, read_real: Callable[[str], SkeletonSet]) -> None:

@@ -27,7 +27,7 @@ def test_sides_are_exchanged_in_the_file_and_right_once_loaded(
         raw, view, joints = file["x"], file["view"], name_joints([str(joint) for joint in file["joints"]])
     loaded = read_real("penn_action")
     before = left_of_right(raw, joints, loaded.offsets)
-    after = left_of_right(loaded.keypoints, loaded.layout.joints, loaded.offsets)
+    after = left_of_right(loaded.keypoints[:, 0], loaded.layout.joints, loaded.offsets)
     front, back = view == "front", view == "back"
     assert before[front].mean() < 0.15 < 0.85 < after[front].mean()
     assert after[back].mean() < 0.35 < 0.65 < before[back].mean()
@@ -38,8 +38,8 @@ def test_only_sides_are_exchanged(shared: Path, read_real: Callable[[str], Skele
         raw, joints = file["x"], [str(joint) for joint in file["joints"]]
     loaded = read_real("penn_action")
     for joint, spelled in (("head", "head"), ("left_wrist", "r_wrist"), ("right_knee", "l_knee")):
-        seen = loaded.scores[:, PENN13.index(joint)] > 0
-        there = loaded.keypoints[seen, PENN13.index(joint)]
+        seen = loaded.scores[:, 0, PENN13.index(joint)] > 0
+        there = loaded.keypoints[seen, 0, PENN13.index(joint)]
         assert np.array_equal(there, raw[seen, joints.index(spelled), :2])
 
 
@@ -49,7 +49,7 @@ def test_a_joint_in_the_corner_is_not_seen_and_a_hidden_one_is_a_guess(write_set
     x[1, 0] = (1, 1, 1)
     x[2, 0] = (200, 100, 0)
     x[3, 0] = (1, 100, 1)  # at the edge, not in the corner
-    scores = read_penn_action(write_set(tmp_path / "penn_action.npz", x=x)).scores[:, 0]
+    scores = read_penn_action(write_set(tmp_path / "penn_action.npz", x=x)).scores[:, 0, 0]
     assert scores[:4].tolist() == [0, 0, np.float32(HIDDEN_SCORE), 1]
 
 

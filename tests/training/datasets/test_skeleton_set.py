@@ -66,11 +66,11 @@ def test_joints_that_a_layout_has_not_are_left_out_and_those_that_a_file_has_not
 ) -> None:
     arrays = read_arrays(write_set(tmp_path / "set.npz"))
     as_coco = build_set("coco", arrays, layout=COCO17, fps=30.0)
-    assert (as_coco.scores[:, COCO17.index("left_wrist")] == 1).all()
-    assert as_coco.keypoints.shape[1] == 17
+    assert (as_coco.scores[:, 0, COCO17.index("left_wrist")] == 1).all()
+    assert as_coco.keypoints.shape[2] == 17
     odd = {**arrays, "joints": np.array([*"abcdefghijkl", "r_knee"])}
     as_kinect = build_set("kinect", odd, layout=KINECT20, fps=30.0)
-    assert np.flatnonzero(as_kinect.scores[0]).tolist() == [KINECT20.index("right_knee")]
+    assert np.flatnonzero(as_kinect.scores[0, 0]).tolist() == [KINECT20.index("right_knee")]
 
 
 def test_a_file_of_unknown_joints_only_is_refused(write_set: Write, tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def not_finite(value: float, frame: int) -> np.ndarray:
     [
         ({"x": None}, "expected arrays x, offsets, y, classes, joints; x not found"),
         ({"classes": None, "joints": None}, "classes, joints not found"),
-        ({"x": np.ones((7, 39), np.float32)}, r"expected x of shape \(frames, 13 joints, C channels\), got \(7, 39\)"),
-        ({"x": np.ones((7, 12, 3), np.float32)}, r"\(frames, 13 joints, C channels\), got \(7, 12, 3\)"),
+        ({"x": np.ones((7, 39), np.float32)}, r"expected x of shape .*13 joints, C channels\), .* got \(7, 39\)"),
+        ({"x": np.ones((7, 12, 3), np.float32)}, r"\(frames, 13 joints, C channels\), .* got \(7, 12, 3\)"),
         ({"x": np.full((7, 13, 3), "a")}, "expected numbers in x and integers in offsets, y, subject; x has others"),
         ({"y": np.array([0.0, 1.0])}, "integers in offsets, y, subject; y has others"),
         ({"subject": np.array(["anna", "ben"])}, "subject has others"),
@@ -123,7 +123,7 @@ def test_a_file_that_breaks_a_rule_is_refused_by_its_name_and_the_rule(
 def test_the_number_of_channels_is_checked_where_a_reader_relies_on_it(write_set: Write, tmp_path: Path) -> None:
     path = write_set(tmp_path / "flat.npz")
     assert read_arrays(path, channels=3)["x"].shape == (7, 13, 3)
-    with pytest.raises(DataError, match=r"expected x of shape \(frames, 13 joints, 6 channels\), got \(7, 13, 3\)"):
+    with pytest.raises(DataError, match=r"expected x of shape \(frames, 13 joints, 6 channels\), .* got \(7, 13, 3\)"):
         read_arrays(path, channels=6)
 
 

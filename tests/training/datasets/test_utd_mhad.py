@@ -13,8 +13,8 @@ from training.datasets.utd_mhad import read_utd_mhad
 
 def test_x_and_y_are_turned_round(write_set: Callable[..., Path], tmp_path: Path) -> None:
     turned = read_utd_mhad(write_set(tmp_path / "utd_mhad.npz", subject=np.array([1, 2])))
-    seen = turned.scores[0] > 0
-    assert turned.keypoints[0, seen].tolist() == [[-1, -1, 1]] * seen.sum()
+    seen = turned.scores[0, 0] > 0
+    assert turned.keypoints[0, 0, seen].tolist() == [[-1, -1, 1]] * seen.sum()
 
 
 def test_odd_subjects_train(read_real: Callable[[str], SkeletonSet]) -> None:

@@ -1,0 +1,169 @@
+"""Train and judge a recipe over several seeds, and keep what came of it: the figures of docs/benchmarks.md.
+
+A result is chosen by nothing that it was tested on: the number of epochs is the recipe's, the last averaged weights
+are judged, and members that are fused count alike or are weighed on groups held out of training.
+"""
+
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from pipeline.benchmark import describe_machine
+from pipeline.errors import DataError
+from training.comparison import Judged, fuse_judged, judge_run
+from training.examples import divide, learned, read_sets
+from training.loop import CHECKPOINT_FILE, train
+from training.recipes.registry import recipe_named
+from training.runlog import LOG_FILE
+from training.runs import RUN_FILE, Run, changed, current_commit
+from training.scores import Spread, mean_and_spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A recipe with changes, trained once a seed. ``name`` names the folder of its runs and its result."""
+
+    name: str
+    recipe: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What an experiment, or several fused, came to on the test split: one figure a seed, in [0, 1].
+
+    ``members`` are the experiments that were fused, if any; ``minutes`` those of training one seed, where it was timed.
+    """
+
+    name: str
+    data_set: str
+    split: str
+    architecture: str
+    recipe: str
+    changes: Mapping[str, object]
+    seeds: tuple[int, ...]
+    top1: tuple[float, ...]
+    mean_class_accuracy: tuple[float, ...]
+    members: tuple[str, ...] = ()
+    parameters: int = 0
+    epochs: int = 0
+    minutes: float | None = None
+    commit: str = ""
+    machine: str = ""
+
+    @property
+    def top1_spread(self) -> Spread:
+        """Mean and spread of top-1 over the seeds."""
+        return mean_and_spread(self.top1)
+
+    def save(self, folder: Path) -> Path:
+        """Write the result as ``NAME.json``."""
+        path = folder / f"{self.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1, default=sorted) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> "Result":
+        """Read a result; ``DataError`` for a file that holds none."""
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            listed = {name: tuple(record[name]) for name in ("seeds", "top1", "mean_class_accuracy", "members")}
+            return cls(**{**record, **listed})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            expected = ", ".join(one.name for one in fields(cls))
+            raise DataError(f"{path}: expected a result with {expected}, but reading it failed: {error}") from error
+
+
+def run_folder(runs: Path, name: str, seed: int) -> Path:
+    """Return where a seed of an experiment is trained."""
+    return runs / name / f"seed{seed}"
+
+
+def carry_out(experiment: Experiment, data: Path, runs: Path, *, workers: int = 1) -> Result:
+    """Train what is not trained yet, go on with what was broken off, and judge every seed."""
+    started, trained = time.monotonic(), 0
+    for seed in experiment.seeds:
+        folder = run_folder(runs, experiment.name, seed)
+        trained += _train_seed(experiment, seed, data, folder, workers=workers)
+    minutes = (time.monotonic() - started) / 60 / trained if trained == len(experiment.seeds) else None
+    judged = [judge_run(Run.open(run_folder(runs, experiment.name, seed)), data) for seed in experiment.seeds]
+    return _result_of(experiment, judged, runs, minutes=minutes)
+
+
+def _train_seed(experiment: Experiment, seed: int, data: Path, folder: Path, *, workers: int) -> bool:
+    """Return whether all of it was trained now."""
+    fresh = not (folder / CHECKPOINT_FILE).exists()
+    recipe, changes = recipe_named(experiment.recipe), {**experiment.changes, "seed": seed}
+    sets = read_sets(changed(recipe, changes), data)
+    run = Run.open(folder) if (folder / RUN_FILE).exists() else None
+    run = run or Run.start(folder, experiment.recipe, learned(recipe, changes, sets))
+    train(run.recipe, divide(run.recipe, sets).train, folder, resume=True, workers=workers)
+    return fresh
+
+
+def _result_of(experiment: Experiment, judged: Sequence[Judged], runs: Path, *, minutes: float | None) -> Result:
+    run = Run.open(run_folder(runs, experiment.name, experiment.seeds[0]))
+    recipe = run.recipe
+    return Result(
+        name=experiment.name,
+        data_set=", ".join(recipe.data_sets),
+        split=getattr(recipe, "split", ""),
+        architecture=recipe.architecture,
+        recipe=experiment.recipe,
+        changes=experiment.changes,
+        seeds=experiment.seeds,
+        top1=tuple(one.test.top1() for one in judged),
+        mean_class_accuracy=tuple(one.test.mean_class_accuracy() for one in judged),
+        parameters=sum(parameter.numel() for parameter in run.load_model().parameters()),
+        epochs=recipe.epochs,
+        minutes=minutes,
+        commit=current_commit(),
+        machine=str(describe_machine()),
+    )
+
+
+def fuse_results(name: str, members: Sequence[Result], data: Path, runs: Path) -> Result:
+    """Fuse experiments seed by seed; ``ValueError`` if they are not of one task, or have other seeds."""
+    first = members[0]
+    if any((one.seeds, one.data_set, one.split) != (first.seeds, first.data_set, first.split) for one in members):
+        raise ValueError(
+            f"expected results of one data set, split and seeds, got {', '.join(one.name for one in members)}"
+        )
+    judged = [
+        fuse_judged([judge_run(Run.open(run_folder(runs, member.name, seed)), data) for member in members])
+        for seed in first.seeds
+    ]
+    return Result(
+        name=name,
+        data_set=first.data_set,
+        split=first.split,
+        architecture=" + ".join(dict.fromkeys(member.architecture for member in members)),
+        recipe=first.recipe,
+        changes={},
+        seeds=first.seeds,
+        top1=tuple(one.test.top1() for one in judged),
+        mean_class_accuracy=tuple(one.test.mean_class_accuracy() for one in judged),
+        members=tuple(member.name for member in members),
+        parameters=sum(member.parameters for member in members),
+        commit=current_commit(),
+        machine=str(describe_machine()),
+    )
+
+
+def keep_logs(experiment: Experiment, runs: Path, results: Path) -> None:
+    """Copy the seeds' logs beside the result."""
+    for seed in experiment.seeds:
+        target = results / "logs" / f"{experiment.name}-seed{seed}.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run_folder(runs, experiment.name, seed) / LOG_FILE, target)
+
+
+def mean_over_splits(results: Sequence[Result]) -> Spread:
+    """Return the mean over a data set's splits, and its spread over seeds."""
+    return mean_and_spread([statistics.fmean(split) for split in zip(*(one.top1 for one in results), strict=True)])

@@ -1,0 +1,1 @@
+"""What papers report, and the network behind every figure: one file a paper."""
