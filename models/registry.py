@@ -1,21 +1,18 @@
-"""Every recogniser by name: a dict, a decorator, and the signature that all of them share.
+"""Every recogniser by name, and the signature that all of them share.
 
 A new recogniser is one new file in this folder: it is imported the first time that names are asked for.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-import models
 from pipeline.layouts import Layout
+from pipeline.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +67,8 @@ class _Entry:
     options: tuple[str, ...]
 
 
-_ENTRIES: dict[str, _Entry] = {}
+_ENTRIES: Registry[str, _Entry] = Registry("recogniser", "models")
+names = _ENTRIES.keys
 
 
 def register(name: str, *, config: type) -> Callable[[type[R]], type[R]]:
@@ -81,36 +79,22 @@ def register(name: str, *, config: type) -> Callable[[type[R]], type[R]]:
     """
 
     def enter(cls: type[R]) -> type[R]:
-        if name in _ENTRIES:
-            raise ValueError(f"a recogniser named {name!r} is registered already: {', '.join(sorted(_ENTRIES))}")
-        _ENTRIES[name] = _Entry(cls, config, tuple(field.name for field in fields(config)))
+        _ENTRIES.add(name, _Entry(cls, config, tuple(field.name for field in fields(config))))
         return cls
 
     return enter
 
 
-@cache
-def _discover() -> None:
-    """Import every module of this folder, so that each has entered itself."""
-    for module in pkgutil.iter_modules(models.__path__):
-        importlib.import_module(f"models.{module.name}")
-
-
-def names() -> tuple[str, ...]:
-    """Return the names of all recognisers, in alphabetical order."""
-    _discover()
-    return tuple(sorted(_ENTRIES))
-
-
 def option_names(name: str) -> tuple[str, ...]:
     """Return the options that a recogniser takes; ``ValueError`` if nothing is registered under that name."""
-    return _entry(name).options
+    return _ENTRIES[name].options
 
 
-def _entry(name: str) -> _Entry:
-    if name not in names():
-        raise ValueError(f"unknown recogniser {name!r}: expected one of {', '.join(names())}")
-    return _ENTRIES[name]
+def default_options(name: str) -> dict[str, object]:
+    """Return what a recogniser's options are where none is given; ``ValueError`` as ``option_names``."""
+    entry = _ENTRIES[name]
+    config = entry.config()
+    return {option: getattr(config, option) for option in entry.options}
 
 
 def build(
@@ -127,7 +111,7 @@ def build(
     Raises:
         ValueError: nothing is registered under that name, or it has no such option.
     """
-    entry, chosen = _entry(name), dict(options or {})
+    entry, chosen = _ENTRIES[name], dict(options or {})
     unknown = sorted(set(chosen) - set(entry.options))
     if unknown:
         raise ValueError(f"{name} has no option {', '.join(unknown)}: expected some of {', '.join(entry.options)}")

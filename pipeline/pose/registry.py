@@ -1,10 +1,7 @@
 """The pose backends by name, and what every one of them can do."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache as once
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +9,7 @@ from jaxtyping import Float32
 
 from pipeline.layouts import Layout
 from pipeline.pose.cache import WeightsFile
+from pipeline.registry import Registry
 from pipeline.values import F32, Frame, Poses
 
 
@@ -66,33 +64,30 @@ class BackendOptions:
 
 Factory = Callable[[BackendOptions], PoseBackend]
 
-_FACTORIES: dict[str, Factory] = {}
-_WEIGHTS: dict[str, tuple[WeightsFile, ...]] = {}
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    build: Factory
+    weights: tuple[WeightsFile, ...]
+
+
+_BACKENDS: Registry[str, _Entry] = Registry("pose backend", "pipeline.pose")
+pose_backend_names = _BACKENDS.keys  # whether or not their weights are here
 
 
 def register(name: str, *, weights: tuple[WeightsFile, ...] = ()) -> Callable[[Factory], Factory]:
     """Enter a factory under a name, with the weights that it looks for; ``ValueError`` if the name is taken."""
 
     def enter(factory: Factory) -> Factory:
-        if name in _FACTORIES:
-            raise ValueError(f"pose backend {name!r} is registered twice")
-        _FACTORIES[name] = factory
-        _WEIGHTS[name] = weights
+        _BACKENDS.add(name, _Entry(factory, weights))
         return factory
 
     return enter
 
 
-def pose_backend_names() -> tuple[str, ...]:
-    """Return the names of all backends, whether or not their weights are here."""
-    _discover()
-    return tuple(sorted(_FACTORIES))
-
-
 def weights_of_backends() -> Mapping[str, tuple[WeightsFile, ...]]:
     """Return what each backend looks for in the cache, by the backend's name."""
-    _discover()
-    return dict(sorted(_WEIGHTS.items()))
+    return {name: _BACKENDS[name].weights for name in pose_backend_names()}
 
 
 def pose_backend(
@@ -113,15 +108,4 @@ def pose_backend(
         ProviderMissing: the device asked for is not there.
 
     """
-    _discover()
-    if name not in _FACTORIES:
-        raise ValueError(f"unknown pose backend {name!r}: expected one of {', '.join(pose_backend_names())}")
-    return _FACTORIES[name](BackendOptions(provider, threads, size, cache))
-
-
-@once
-def _discover() -> None:
-    """Import every file of this folder, so that its backends register themselves."""
-    package = importlib.import_module("pipeline.pose")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"pipeline.pose.{module.name}")
+    return _BACKENDS[name].build(BackendOptions(provider, threads, size, cache))

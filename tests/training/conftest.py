@@ -239,8 +239,9 @@ def tiny() -> WindowRecipe:
 def tiny_is_registered(tiny: WindowRecipe) -> Iterator[None]:
     """Let commands and runs find the recipe and its network by their names."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(architectures._ENTRIES, "pooling", architectures._Entry(Pooling, PoolingConfig, ("width",)))
-        patch.setitem(recipes._RECIPES, tiny.name, lambda: tiny)
+        pooling = architectures._Entry(Pooling, PoolingConfig, ("width",))
+        patch.setitem(architectures._ENTRIES._entries, "pooling", pooling)
+        patch.setitem(recipes._RECIPES._entries, tiny.name, lambda: tiny)
         yield
 
 

@@ -167,7 +167,7 @@ class Guessing(Model):
 @pytest.fixture
 def guessing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     entry = architectures._Entry(Guessing, dict, ())
-    monkeypatch.setitem(architectures._ENTRIES, "guessing", entry)
+    monkeypatch.setitem(architectures._ENTRIES._entries, "guessing", entry)
     return start(tmp_path / "run", data, architecture="guessing", options={}, epochs=1, windows_per_epoch=16)
 
 

@@ -32,7 +32,7 @@ def test_the_commit_is_the_whole_hash_with_a_mark_for_changes() -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unknown recipe 'everyway': expected one of everyday, everyday-quick"):
+    with pytest.raises(ValueError, match=r"unknown recipe 'everyway': expected one of .*everyday, everyday-quick"):
         Run.start(tmp_path / "run", "everyway", {})
     assert list(tmp_path.iterdir()) == []
 
@@ -73,10 +73,10 @@ def test_a_run_whose_recipe_was_rewritten_since_is_not_taken_for_one_of_the_new_
     tiny: WindowRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run.start(tmp_path, "tiny", {"epochs": 1})
-    monkeypatch.setitem(recipes._RECIPES, "tiny", lambda: replace(tiny, description="Matches"))
+    monkeypatch.setitem(recipes._RECIPES._entries, "tiny", lambda: replace(tiny, description="Matches"))
     assert Run.open(tmp_path).recipe.description == "Matches"
     dropped = {**tiny.labels, "kard": {**tiny.labels["kard"], "drink": None}}
-    monkeypatch.setitem(recipes._RECIPES, "tiny", lambda: replace(tiny, labels=dropped))
+    monkeypatch.setitem(recipes._RECIPES._entries, "tiny", lambda: replace(tiny, labels=dropped))
     with pytest.raises(
         DataError, match=rf"recipe 'tiny' is no longer what .*; check out commit {re.escape(run.commit)}"
     ):

@@ -1,15 +1,13 @@
-"""Papers by name: a dict and a decorator. One new paper is one file of this folder, with its tables row by row.
+"""Papers by name. One new paper is one file of this folder, with its tables row by row.
 
 A row says what was measured on what, and which architecture with which options it is here, so that it can be trained
 and held against the paper. Rows about networks that are not ours are left out.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-_PAPERS: dict[str, Callable[[], Iterable["Row"]]] = {}
+from pipeline.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,32 +75,11 @@ def rows_of(
         )
 
 
-Rows = Callable[[], Iterable[Row]]
-
-
-def register(name: str) -> Callable[[Rows], Rows]:
-    """Make a paper's rows known under its name; ``ValueError`` if the name is taken."""
-
-    def add(rows: Rows) -> Rows:
-        if name in _PAPERS:
-            raise ValueError(f"paper {name!r} is registered twice")
-        _PAPERS[name] = rows
-        return rows
-
-    return add
-
-
-def paper_names() -> tuple[str, ...]:
-    """Return the known papers."""
-    package = importlib.import_module("training.papers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"training.papers.{module.name}")
-    return tuple(sorted(_PAPERS))
+_PAPERS: Registry[str, Callable[[], Iterable[Row]]] = Registry("paper", "training.papers")
+register = _PAPERS.register
+paper_names = _PAPERS.keys
 
 
 def tables_of(paper: str) -> tuple[Row, ...]:
     """Return the rows of all tables of a paper; ``ValueError`` lists the known papers."""
-    known = paper_names()
-    if paper not in known:
-        raise ValueError(f"unknown paper {paper!r}: expected one of {', '.join(known)}")
     return tuple(_PAPERS[paper]())

@@ -5,10 +5,8 @@ nothing is held in memory but the sequence at hand, and nothing is dropped silen
 there are and what they show; ``training.extraction`` finds the people in them.
 """
 
-import importlib
 import math
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +14,7 @@ from typing import Protocol
 from jaxtyping import Float32
 
 from pipeline.layouts import Layout
+from pipeline.registry import Registry
 from pipeline.values import F32
 
 
@@ -89,32 +88,7 @@ class Source(Protocol):
         """Look at what lies at ``path``; ``DataError`` if it is not this kind of data set."""
 
 
-_SOURCES: dict[str, Source] = {}
-
-
-def register(name: str) -> Callable[[Source], Source]:
-    """Make a source known under a name; ``ValueError`` if the name is taken."""
-
-    def add(source: Source) -> Source:
-        if name in _SOURCES:
-            raise ValueError(f"source {name!r} is registered twice")
-        _SOURCES[name] = source
-        return source
-
-    return add
-
-
-def source_names() -> tuple[str, ...]:
-    """Return the known sources."""
-    package = importlib.import_module("training.sources")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"training.sources.{module.name}")
-    return tuple(sorted(_SOURCES))
-
-
-def source_named(name: str) -> Source:
-    """Return a source; ``ValueError`` lists the known ones."""
-    known = source_names()
-    if name not in known:
-        raise ValueError(f"unknown source {name!r}: expected one of {', '.join(known)}")
-    return _SOURCES[name]
+_SOURCES: Registry[str, Source] = Registry("source", "training.sources")
+register = _SOURCES.register
+source_names = _SOURCES.keys
+source_named = _SOURCES.__getitem__

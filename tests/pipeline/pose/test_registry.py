@@ -21,7 +21,7 @@ def test_a_name_is_given_once() -> None:
     def build(options: BackendOptions) -> None:
         return None
 
-    with pytest.raises(ValueError, match="'movenet' is registered twice"):
+    with pytest.raises(ValueError, match="'movenet' is registered already"):
         register("movenet")(build)
 
 

@@ -18,5 +18,5 @@ def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
 
 def test_a_name_is_given_once() -> None:
     reader_names()
-    with pytest.raises(ValueError, match="data set 'kard' is registered twice"):
+    with pytest.raises(ValueError, match="data set 'kard' is registered already"):
         register("kard")(read_kard)

@@ -35,5 +35,5 @@ def test_an_unknown_paper_is_answered_with_the_known_ones() -> None:
 
 def test_a_name_is_given_once() -> None:
     paper_names()
-    with pytest.raises(ValueError, match="paper 'amanet' is registered twice"):
+    with pytest.raises(ValueError, match="paper 'amanet' is registered already"):
         register("amanet")(rows)

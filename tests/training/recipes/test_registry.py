@@ -17,11 +17,11 @@ def test_a_recipe_has_the_name_that_it_is_known_by() -> None:
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown recipe 'everyway': expected one of everyday, everyday-quick"):
+    with pytest.raises(ValueError, match=r"unknown recipe 'everyway': expected one of .*everyday, everyday-quick"):
         recipe_named("everyway")
 
 
 def test_a_name_is_given_once() -> None:
     recipe_names()
-    with pytest.raises(ValueError, match="recipe 'everyday' is registered twice"):
+    with pytest.raises(ValueError, match="recipe 'everyday' is registered already"):
         register("everyday")(everyday)
