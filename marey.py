@@ -61,8 +61,17 @@ TRAINING = {
     "data inspect": "Say what is in a skeleton set, and what is wrong with it.",
     "data split": "Add a split to a skeleton set: what is tested on, the rest trains.",
     "data preview": "Draw contact sheets of sample sequences.",
+    "bench recognisers": "Measure exported recognisers beside the networks that they were made from.",
+    "bench heatmaps": "Measure heatmap volumes drawn by the exported graph beside the usual way of drawing them.",
+    "benchmark papers": "Train every network of a paper's table, and hold it against the paper.",
+    "benchmark sets": "Train recognisers on public data sets.",
+    "benchmark page": "Write the page of benchmarks from results.",
 }
-TRAINING_MODULES = {"": "training.commands", "models": "training.commands", "data": "training.data_commands"}
+TRAINING_MODULES = {
+    **{"": "training.commands", "models": "training.commands"},
+    **{"data": "training.data_commands", "bench": "training.bench_commands"},
+    "benchmark": "training.benchmark_commands",
+}
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Video files.")]
@@ -85,8 +94,9 @@ app = typer.Typer(
 models = typer.Typer(name="models", no_args_is_help=True, help="List, inspect and pull models.")
 data = typer.Typer(name="data", no_args_is_help=True, help="Make training data, and look at it.")
 bench = typer.Typer(name="bench", no_args_is_help=True, help="Measure on this machine.")
-GROUPS = {"": app, "models": models, "data": data}
-for _group in (models, data, bench):
+benchmark = typer.Typer(name="benchmark", no_args_is_help=True, help="Train recognisers, and compare them.")
+GROUPS = {"": app, "models": models, "data": data, "bench": bench, "benchmark": benchmark}
+for _group in (models, data, bench, benchmark):
     app.add_typer(_group)
 
 

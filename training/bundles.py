@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from models.ensemble import ensemble_of
+from models.ensemble import FusedRecogniser, ensemble_of
 from models.registry import Recogniser
 from pipeline.bundle import CARD_FILE, MODEL_FILE, Bundle, Card, Source
 from pipeline.layouts import layout_named
@@ -19,7 +19,7 @@ from training.evaluate import calibrated_temperature, calibration_windows
 from training.examples import Example, Parts, divide, read_sets
 from training.export import export_onnx
 from training.folds import choose_thresholds, foreign_precision, judge_folds, unknown_report_rate
-from training.fusion import fit_ensemble
+from training.fusion import fit_ensemble, fit_streams
 from training.measure import measure
 from training.recipe import Recipe, WindowRecipe
 from training.runs import Run, classifier, feature_batches
@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 HOME_SET = "penn_action"
 # Used for a label when no folds were trained to choose one.
 UNCHECKED_THRESHOLD = 0.8
+# In what the recipes of runs that become one recogniser must be alike.
+ALIKE = ("features", "class_labels", "data_sets", "split", "held_out_share", "left_out")
+RESEARCH = "weights: research use, as the data sets they were trained on; see data"
 SOURCES: Mapping[str, tuple[str, str]] = {
     "penn_action": (
         "research data set, no licence text",
@@ -78,7 +81,7 @@ def export_bundle(
         card = Card(
             name=name or recipe.name,
             version=version,
-            architecture=" + ".join(run.recipe.architecture for run in runs),
+            architecture=architecture_of(runs),
             description=recipe.description,
             features=recipe.features,
             labels=recipe.class_labels,
@@ -89,7 +92,7 @@ def export_bundle(
             thresholds=reporting.thresholds,
             metrics={name: round(value, 4) for name, value in {**metrics, **reporting.metrics}.items()},
             data=_sources(parts),
-            licence="weights: research use, as the data sets they were trained on; see data",
+            licence=RESEARCH if recipe.data_sets != ("own",) else "weights: as whoever owns the clips decides",
             recipe="training/recipes: "
             + "; ".join(f"{run.recipe.name}, changes {json.dumps(dict(run.changes), default=sorted)}" for run in runs),
             commit=runs[0].commit,
@@ -105,27 +108,37 @@ def export_bundle(
 def common_recipe(runs: Sequence[Run]) -> Recipe:
     """Return the recipe of the first run; ``ValueError`` if another one sees other features or data, or answers others.
 
-    What differs between members is the network, how it was trained, and the seed.
+    What differs between members is the network, how it was trained, and the seed; what was held out of the training of
+    one was held out of all, or weights would be fitted to what a member has learned by heart.
     """
     first, *others = (run.recipe for run in runs)
-    for setting in ("features", "class_labels", "data_sets"):
-        if any(getattr(other, setting) != getattr(first, setting) for other in others):
+    for setting in ALIKE:
+        if any(getattr(other, setting, None) != getattr(first, setting, None) for other in others):
             folders = ", ".join(str(run.folder) for run in runs)
             raise ValueError(f"expected runs of the same {setting} to make one recogniser of, not so in {folders}")
     return first
 
 
 def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
-    """Return the one run's model, or the ensemble of all."""
-    models = [run.load_model() for run in runs]
-    if len(models) == 1:
-        return models[0]
-    recipe = runs[0].recipe
+    """Return the ensemble of all runs' models, or the only one's, whose streams are weighed if it has several."""
+    models, recipe = [run.load_model() for run in runs], runs[0].recipe
     windows = calibration_windows(parts.calibration, recipe)
     if not windows:
-        return ensemble_of(models)
+        return ensemble_of(models) if len(models) > 1 else models[0]
+    batches = feature_batches([clip for clip, _ in windows], recipe)
     truth = np.array([recipe.class_labels.index(label) for _, label in windows])
-    return fit_ensemble(models, feature_batches([clip for clip, _ in windows], recipe), truth)
+    if len(models) > 1:
+        return fit_ensemble(models, batches, truth)
+    (model,) = models
+    if isinstance(model, FusedRecogniser) and len(model.weights) > 1 and not recipe.options.get("weights"):
+        model.weigh(fit_streams(model, batches, truth))
+    return model
+
+
+def architecture_of(runs: Sequence[Run]) -> str:
+    """Return what a card calls the model: "stfnet", or "ensemble of stfnet and ctrgcn"."""
+    names = list(dict.fromkeys(run.recipe.architecture for run in runs))
+    return f"ensemble of {' and '.join(names)}" if len(runs) > 1 else names[0]
 
 
 def _export_model(model: Recogniser, recipe: Recipe, path: Path) -> Path:

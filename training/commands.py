@@ -3,10 +3,10 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from training.loop import CHECKPOINT_FILE
 from training.loop import train as train_recipe
 from training.recipes.registry import recipe_named, recipe_names
 from training.runs import RUN_FILE, Run, changed
+from training.settings import parse_settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Train, evaluate and export recognisers.")
 
@@ -40,7 +41,7 @@ def train(
     """Train a recogniser by a recipe."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with _callers_mistakes():
-        settings = _parse_changes(changes or ())
+        settings = parse_settings(changes or ())
         if leave_out:
             settings["left_out"] = sorted(leave_out)
         named, begun = recipe_named(recipe), Run.open(out) if resume and (out / RUN_FILE).exists() else None
@@ -135,24 +136,6 @@ def _callers_mistakes() -> Iterator[None]:
         yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _parse_changes(texts: Sequence[str]) -> dict[str, object]:
-    """Read SETTING=JSON, where a dot leads into a setting that has settings: features.num_frames=64."""
-    changes: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not all(part.isidentifier() for part in name.split(".")):
-            raise ValueError(f"--set {text}: expected SETTING=JSON, such as epochs=6 or features.num_frames=64")
-        *outer, last = name.split(".")
-        place = changes
-        for part in outer:
-            place = place.setdefault(part, {})
-        try:
-            place[last] = json.loads(value)
-        except ValueError:
-            place[last] = value
-    return changes
 
 
 def _parse_option(text: str) -> tuple[str, object]:

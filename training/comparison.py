@@ -40,7 +40,7 @@ def judge_run(run: Run, data: Path) -> Judged:
         raise DataError(f"{data}: expected sequences to test on, but the split of {run.folder} has none")
     classify = classifier(run.load_model(), run.recipe)
     held_out = judge_examples(classify, parts.calibration, run.recipe) if parts.calibration else None
-    return Judged(run.folder.name, judge_examples(classify, known, run.recipe), held_out)
+    return Judged(run.folder.resolve().name, judge_examples(classify, known, run.recipe), held_out)
 
 
 def judge_examples(classify: Classifier, examples: Sequence[Example], recipe: Recipe) -> Outcome:
@@ -61,21 +61,25 @@ def fuse_judged(members: Sequence[Judged]) -> Judged:
         raise ValueError(
             f"expected runs of one task and split to fuse, not so in {', '.join(one.name for one in members)}"
         )
-    weights = _weights([one.held_out for one in members])
-    held_out = [one.held_out for one in members if one.held_out is not None]
+    held_out = _alike([one.held_out for one in members])
+    weights = (
+        fit_weights([one.probabilities for one in held_out], held_out[0].places())
+        if held_out
+        else (1 / len(members),) * len(members)
+    )
     return Judged(
         "fused",
         _fuse([one.test for one in members], weights),
-        _fuse(held_out, weights) if len(held_out) == len(members) else None,
+        _fuse(held_out, weights) if held_out else None,
         weights,
     )
 
 
-def _weights(held_out: Sequence[Outcome | None]) -> tuple[float, ...]:
+def _alike(held_out: Sequence[Outcome | None]) -> list[Outcome]:
+    """Return what was held out of all trainings; nothing if it was not the same of each."""
     there = [one for one in held_out if one is not None]
-    if len(there) < len(held_out) or any(one.truth != there[0].truth for one in there):
-        return (1 / len(held_out),) * len(held_out)
-    return fit_weights([one.probabilities for one in there], there[0].places())
+    alike = len(there) == len(held_out) and all(one.truth == there[0].truth for one in there)
+    return there if alike else []
 
 
 def _fuse(outcomes: Sequence[Outcome], weights: Sequence[float]) -> Outcome:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+import terminal
 from pipeline.bundle import CARD_FILE, Bundle, Card
 from pipeline.errors import DataError
 from pipeline.recognise import Recogniser
@@ -32,22 +33,32 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Folder for tables (CSV) and plots (PNG).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Measure bundles or runs on official test splits and held-out groups."""
-    if (models[0] / CARD_FILE).exists() or (len(models) == 1 and out is None and _learns_windows(models[0])):
-        figures = _measured(models[0], data)
-        typer.echo(
-            json.dumps(figures, indent=1) if as_json else "\n".join(_line(*figure) for figure in figures.items())
-        )
-        return
-    judged = [judge_run(Run.open(model), data) for model in models]
-    try:
+    """Measure a bundle, or runs side by side, on official test splits and held-out groups."""
+    with terminal.callers_mistakes():
+        is_bundle = _is_bundle(models, fuse=fuse, out=out)
+        if is_bundle or (len(models) == 1 and out is None and _learns_windows(models[0])):
+            figures = _measured(models[0], data)
+            typer.echo(json.dumps(figures, indent=1) if as_json else "\n".join(_line(*one) for one in figures.items()))
+            return
+        judged = [judge_run(Run.open(model), data) for model in models]
         judged += [fuse_judged(judged)] if fuse else []
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     if out is not None:
         for one in judged:
             write_report(one, out if len(judged) == 1 else out / one.name)
     typer.echo(json.dumps([_figures(one) for one in judged], indent=1) if as_json else _table(judged))
+
+
+def _is_bundle(models: Sequence[Path], *, fuse: bool, out: Path | None) -> bool:
+    """Say whether a bundle is to be measured; ``ValueError`` for what can be said of runs only."""
+    names = [model.resolve().name for model in models]
+    bundles = [str(model) for model in models if (model / CARD_FILE).exists()]
+    if bundles and (len(models) > 1 or fuse or out):
+        raise ValueError(f"{', '.join(bundles)}: a bundle is measured by itself; compare, fuse and plot its runs")
+    if fuse and len(models) == 1:
+        raise ValueError(f"expected several runs to fuse, got {names[0]} alone")
+    if out and len(set(names)) < len(names):
+        raise ValueError(f"each run has its own folder in {out}: expected runs of different names, got {names}")
+    return bool(bundles)
 
 
 def write_report(judged: Judged, folder: Path) -> None:

@@ -4,10 +4,10 @@ A result is chosen by nothing that it was tested on: the number of epochs is the
 are judged, and members that are fused count alike or are weighed on groups held out of training.
 """
 
+import csv
 import json
 import shutil
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,10 +16,10 @@ from pipeline.benchmark import describe_machine
 from pipeline.errors import DataError
 from training.comparison import Judged, fuse_judged, judge_run
 from training.examples import divide, learned, read_sets
-from training.loop import CHECKPOINT_FILE, train
+from training.loop import dataset_of, train
 from training.recipes.registry import recipe_named
 from training.runlog import LOG_FILE
-from training.runs import RUN_FILE, Run, changed, current_commit
+from training.runs import RUN_FILE, Run, changed, current_commit, digest
 from training.scores import Spread, mean_and_spread
 
 
@@ -37,7 +37,7 @@ class Experiment:
 class Result:
     """What an experiment, or several fused, came to on the test split: one figure a seed, in [0, 1].
 
-    ``members`` are the experiments that were fused, if any; ``minutes`` those of training one seed, where it was timed.
+    ``members`` are the experiments that were fused, if any; ``minutes`` those that training one seed took.
     """
 
     name: str
@@ -86,29 +86,42 @@ def run_folder(runs: Path, name: str, seed: int) -> Path:
 
 
 def carry_out(experiment: Experiment, data: Path, runs: Path, *, workers: int = 1) -> Result:
-    """Train what is not trained yet, go on with what was broken off, and judge every seed."""
-    started, trained = time.monotonic(), 0
-    for seed in experiment.seeds:
-        folder = run_folder(runs, experiment.name, seed)
-        trained += _train_seed(experiment, seed, data, folder, workers=workers)
-    minutes = (time.monotonic() - started) / 60 / trained if trained == len(experiment.seeds) else None
-    judged = [judge_run(Run.open(run_folder(runs, experiment.name, seed)), data) for seed in experiment.seeds]
-    return _result_of(experiment, judged, runs, minutes=minutes)
+    """Train what is not trained yet, go on with what was broken off, and judge every seed.
+
+    Raises:
+        ValueError: what is trained already was so with other settings.
+    """
+    folders = [run_folder(runs, experiment.name, seed) for seed in experiment.seeds]
+    windows = [
+        _train_seed(experiment, seed, data, folder, workers=workers)
+        for seed, folder in zip(experiment.seeds, folders, strict=True)
+    ]
+    minutes = [_minutes(folder / LOG_FILE, num) for folder, num in zip(folders, windows, strict=True)]
+    judged = [judge_run(Run.open(folder), data) for folder in folders]
+    return _result_of(experiment, judged, folders[0], minutes=statistics.fmean(minutes))
 
 
-def _train_seed(experiment: Experiment, seed: int, data: Path, folder: Path, *, workers: int) -> bool:
-    """Return whether all of it was trained now."""
-    fresh = not (folder / CHECKPOINT_FILE).exists()
+def _train_seed(experiment: Experiment, seed: int, data: Path, folder: Path, *, workers: int) -> int:
+    """Train one seed, and return how many windows an epoch has."""
     recipe, changes = recipe_named(experiment.recipe), {**experiment.changes, "seed": seed}
     sets = read_sets(changed(recipe, changes), data)
-    run = Run.open(folder) if (folder / RUN_FILE).exists() else None
-    run = run or Run.start(folder, experiment.recipe, learned(recipe, changes, sets))
-    train(run.recipe, divide(run.recipe, sets).train, folder, resume=True, workers=workers)
-    return fresh
+    settings = learned(recipe, changes, sets)
+    run = Run.open(folder) if (folder / RUN_FILE).exists() else Run.start(folder, experiment.recipe, settings)
+    if digest(run.recipe) != digest(changed(recipe, settings)):
+        raise ValueError(f"{folder} was trained with other settings: call the experiment otherwise, or remove it")
+    examples = divide(run.recipe, sets).train
+    train(run.recipe, examples, folder, resume=True, workers=workers)
+    return len(dataset_of(run.recipe, examples))
 
 
-def _result_of(experiment: Experiment, judged: Sequence[Judged], runs: Path, *, minutes: float | None) -> Result:
-    run = Run.open(run_folder(runs, experiment.name, experiment.seeds[0]))
+def _minutes(log: Path, windows: int) -> float:
+    """Return how long a run trained for, whenever and however often it was broken off."""
+    with log.open(newline="", encoding="utf-8") as file:
+        return sum(windows / float(line["windows_per_s"]) for line in csv.DictReader(file)) / 60
+
+
+def _result_of(experiment: Experiment, judged: Sequence[Judged], folder: Path, *, minutes: float) -> Result:
+    run = Run.open(folder)
     recipe = run.recipe
     return Result(
         name=experiment.name,

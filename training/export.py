@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def _norm_input_gradient(
 
 def _depthwise_convolution(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: list[int], padding: list[int], *rest: object
-) -> Tensor:
+) -> object:
     """Write a 3D convolution of each channel by itself as 2D ones, one for each frame of the kernel, added up.
 
     On a CPU, onnxruntime takes a tiny matrix product a channel for the former; for the latter it has a kernel, if there
@@ -137,12 +138,12 @@ def _depthwise_convolution(
     missing, margin = -weight.shape[0] % 16, padding[0]
     frames = F.pad(x, (0, 0, 0, 0, margin, margin, 0, missing)).transpose(1, 2)  # [N, T + 2 * margin, C2, H, W]
     kernels = F.pad(weight, (*[0] * 9, missing)).unbind(dim=2)
-    y = torch.zeros(())
+    looks = []
     for number, kernel in enumerate(kernels):
         look = torch.conv2d(frames.flatten(0, 1), kernel, None, stride[1:], padding[1:], dilation[1:], len(kernel))
         begin = number * dilation[0]
-        y = y + look.unflatten(0, frames.shape[:2])[:, begin : begin + x.shape[2]]
-    return y.transpose(1, 2)[:, : weight.shape[0]]
+        looks.append(look.reshape(*frames.shape[:3], *look.shape[2:])[:, begin : begin + x.shape[2]])
+    return reduce(torch.add, looks).transpose(1, 2)[:, : weight.shape[0]]
 
 
 def _softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -150,7 +151,7 @@ def _softmax(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
     return torch.softmax(x, dim, dtype)
 
 
-def _expand(x: Tensor, size: list[int], *, implicit: bool = False) -> Tensor:
+def _expand(x: Tensor, size: list[int], *, implicit: bool = False) -> object:
     """Leave out an expansion that changes nothing, which products of matrices are full of: ONNX would copy."""
     same = len(size) == x.dim() and all(statically_known_true(a == b) for a, b in zip(size, x.shape, strict=True))
     return x.view(x.shape) if same else NotImplemented

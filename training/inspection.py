@@ -114,7 +114,7 @@ def _look_through(arrays: Arrays, *, scored: bool) -> tuple[list[float] | None, 
         part = np.asarray(x[rows], np.float32).reshape(len(x[rows]), -1, *x.shape[-2:])
         not_finite += int((~np.isfinite(part)).sum())
         if scored:
-            there = (part[..., -1] > 0).any(axis=2)
+            there: B1 = np.asarray((part[..., -1] > 0).any(axis=2))
             counts += (part[..., -1] > MIN_JOINT_SCORE).sum(axis=(0, 1))
             num_people += int(there.sum())
             is_seen[rows] = there.any(axis=1)

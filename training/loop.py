@@ -50,9 +50,10 @@ def train(
     """Train the recipe's model and return it with its averaged weights; ``out`` gets logs and a checkpoint an epoch.
 
     With ``resume``, go on after the last complete epoch of the checkpoint in ``out``: the result is the same, on a CPU
-    to the last bit. Started by torchrun, each process trains on its share of every batch.
+    to the last bit. Started by torchrun, each process trains on its share of every batch, rounded up; batch norm's
+    statistics are those of the first one's share.
     """
-    fabric = Fabric(accelerator="auto", devices=_devices(), precision=recipe.precision)  # type: ignore[arg-type]
+    fabric = _fabric_of(recipe)
     fabric.launch()
     model = build_recogniser(recipe)
     average = deepcopy(model).eval().to(fabric.device)
@@ -60,7 +61,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     first = _restore(out / CHECKPOINT_FILE, model, optimiser, average) if resume else 0
     dataset = dataset_of(recipe, examples)
-    with RunLog(out, enabled=fabric.is_global_zero, steps=math.ceil(len(dataset) / recipe.batch_size)) as log:
+    with RunLog(out, enabled=fabric.is_global_zero, steps=len(_loader(dataset, recipe, fabric, workers))) as log:
         for epoch in range(first, recipe.epochs):
             dataset.epoch = epoch
             for progress, batch in log.follow(epoch, _batches(dataset, recipe, fabric, workers)):
@@ -85,7 +86,7 @@ def _step(
     *,
     rate: float,
 ) -> Tensor:
-    """Take one step down the batch's loss, and return the loss."""
+    """Take one step down the batch's loss, and return the loss, the mean over all processes."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     clips, labels = batch
@@ -95,12 +96,19 @@ def _step(
     if recipe.gradient_clip:
         fabric.clip_gradients(model, optimiser, max_norm=recipe.gradient_clip)
     optimiser.step()
-    return loss.detach()
+    everywhere = fabric.all_reduce(loss.detach())
+    assert isinstance(everywhere, Tensor)
+    return everywhere
 
 
-def _devices() -> int | str:
-    """Return the devices to train on: the one that there is, or under torchrun those of this process's node."""
-    return "auto" if torch.cuda.is_available() else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+def _fabric_of(recipe: Recipe) -> Fabric:
+    """Return the device to train on: the one that there is, or under torchrun one for each of its processes."""
+    return Fabric(
+        accelerator="auto",
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=int(os.environ.get("GROUP_WORLD_SIZE", "1")),
+        precision=recipe.precision,  # type: ignore[arg-type]  # a recipe takes no other
+    )
 
 
 def optimiser_of(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -109,7 +117,11 @@ def optimiser_of(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimiser == "sgd":
         momentum = recipe.momentum
         return torch.optim.SGD(
-            model.parameters(), lr=rate, weight_decay=decay, momentum=momentum, nesterov=momentum > 0
+            model.parameters(),
+            lr=rate,
+            weight_decay=decay,
+            momentum=momentum,
+            nesterov=recipe.nesterov and momentum > 0,
         )
     return torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
 
@@ -158,12 +170,22 @@ def update_average(average: nn.Module, model: nn.Module, *, decay: float) -> Non
 def _batches(
     dataset: SequenceDataset | WindowDataset, recipe: Recipe, fabric: Fabric, workers: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield an epoch's batches, of which this process takes every n-th item."""
-    mine = range(fabric.global_rank, len(dataset), fabric.world_size)
-    size = math.ceil(recipe.batch_size / fabric.world_size)
-    loader = DataLoader(dataset, batch_size=size, sampler=mine, num_workers=workers)
-    for clips, labels in loader:
+    """Yield this process's share of an epoch's batches."""
+    for clips, labels in _loader(dataset, recipe, fabric, workers):
         yield clips.to(fabric.device), labels.to(fabric.device)
+
+
+def _loader(
+    dataset: SequenceDataset | WindowDataset, recipe: Recipe, fabric: Fabric, workers: int
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Return the batches of every n-th item, as many in each of n processes.
+
+    Where items do not go into n, the first ones are taken again: who has no batch keeps all the others waiting.
+    """
+    even = math.ceil(len(dataset) / fabric.world_size) * fabric.world_size
+    mine = [item % len(dataset) for item in range(fabric.global_rank, even, fabric.world_size)]
+    size = math.ceil(recipe.batch_size / fabric.world_size)
+    return DataLoader(dataset, batch_size=size, sampler=mine, num_workers=workers)
 
 
 def _save(path: Path, epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module) -> None:

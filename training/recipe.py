@@ -22,11 +22,12 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 class Recipe(ABC):
     """How to train one recogniser: the network, what it is fed, and how its weights are found.
 
-    ``optimiser`` is "adamw", or "sgd" with Nesterov ``momentum``. ``schedule`` is "cosine", from ``learning_rate`` down
-    to 0, or "steps", divided by 10 after each of the ``milestones`` (epochs); either way it rises from 0 over
-    ``warmup_share`` of the training. ``average_decay`` is that of the averaged weights, which are what is evaluated and
-    exported; 0 takes the last ones. ``batch_size`` is that of all devices together. ``held_out_share`` of the training
-    part's groups (subjects, recordings) are not trained on: they calibrate, and choose whatever is to be chosen.
+    ``optimiser`` is "adamw", or "sgd" with ``momentum``, Nesterov's or plain. ``schedule`` is "cosine", from
+    ``learning_rate`` down to 0, or "steps", divided by 10 after each of the ``milestones`` (epochs); either way it
+    rises from 0 over ``warmup_share`` of the training. ``average_decay`` is that of the averaged weights, which are
+    what is evaluated and exported; 0 takes the last ones. ``batch_size`` is that of all devices together.
+    ``held_out_share`` of the training part's groups (subjects, recordings) are not trained on: they calibrate, and
+    choose whatever is to be chosen.
 
     Raises:
         ValueError: a count is below 1, or a word is none of those above.
@@ -42,6 +43,7 @@ class Recipe(ABC):
     optimiser: str = "adamw"
     learning_rate: float = 2e-3
     momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 0.02
     schedule: str = "cosine"
     milestones: tuple[int, ...] = ()

@@ -90,7 +90,7 @@ def _write_line(path: Path, record: EpochRecord) -> None:
     """Add a line for the epoch; a line that a killed run wrote for it, and later ones, are replaced."""
     logged = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
     earlier = [line for line in logged if int(line.split(",")[0]) < record.epoch]
-    line = f"{record.epoch},{record.learning_rate:.6g},{record.loss:.5f},{record.windows_per_s:.0f}"
+    line = f"{record.epoch},{record.learning_rate:.6g},{record.loss:.5f},{record.windows_per_s:.4g}"
     header = ",".join(field.name for field in fields(EpochRecord))
     partial = path.with_suffix(".csv.partial")
     partial.write_text("\n".join([header, *earlier, line]) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from pipeline.errors import DataError
 from pipeline.features import FeatureSpec, make_features, stack_features
 from pipeline.values import F32, SkeletonClip
 from training.augment import Augmentation
+from training.disk import whole_file
 from training.evaluate import Classifier
 from training.loop import CHECKPOINT_FILE, build_recogniser, read_checkpoint
 from training.recipe import Recipe
@@ -41,9 +42,9 @@ class Run:
     def start(cls, folder: Path, recipe_name: str, changes: Mapping[str, object]) -> "Run":
         """Write down what is about to be trained; ``ValueError`` for a recipe or a setting that does not exist."""
         run = cls(folder, changed(recipe_named(recipe_name), changes), changes, current_commit())
-        folder.mkdir(parents=True, exist_ok=True)
         record = {"recipe": recipe_name, "changes": dict(changes), "commit": run.commit, "sha256": digest(run.recipe)}
-        (folder / RUN_FILE).write_text(json.dumps(record, indent=1, default=sorted) + "\n", encoding="utf-8")
+        with whole_file(folder / RUN_FILE) as part:  # another process of the same training may be reading it
+            part.write_text(json.dumps(record, indent=1, default=sorted) + "\n", encoding="utf-8")
         return run
 
     @classmethod
@@ -103,7 +104,7 @@ def _fitted(name: str, old: object, new: object) -> Any:
         return type(old)(new)
     if isinstance(old, float) and type(new) is int:
         return float(new)
-    if isinstance(new, type(old)) and not isinstance(new, bool):
+    if isinstance(new, type(old)) and isinstance(new, bool) == isinstance(old, bool):
         return new
     raise ValueError(f"{name}: expected a value such as {old!r}, got {new!r}")
 

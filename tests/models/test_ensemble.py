@@ -175,7 +175,7 @@ def assert_one_file_says_it_all(model: Recogniser, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("name", "streams"),
     [("stfnet", TWO), ("stfnet", FOUR), ("stgcn", FOUR), ("agcn", FOUR), ("msg3d", FOUR)],
@@ -195,6 +195,6 @@ def test_the_four_streams_of_amanet_with_its_fused_scale_are_one_file(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_an_ensemble_of_different_architectures_is_one_file(tmp_path: Path) -> None:
     assert_one_file_says_it_all(mixed(), tmp_path)

@@ -17,7 +17,7 @@ from pipeline.layouts import PENN13, Layout
 from pipeline.values import SkeletonClip
 from training.datasets.registry import reader_named, reader_names
 from training.datasets.skeleton_set import SkeletonSet
-from training.recipe import WindowRecipe
+from training.recipe import SequenceRecipe, WindowRecipe
 from training.recipes import registry as recipes
 
 F32 = NDArray[np.float32]
@@ -235,13 +235,30 @@ def tiny() -> WindowRecipe:
     )
 
 
+@pytest.fixture(scope="session")
+def tiny_sequences() -> SequenceRecipe:
+    """A recipe for the classes of penn_action.npz in ``data``, whole sequences of them, with the same network."""
+    return SequenceRecipe(
+        name="tiny_sequences",
+        description="Whole stick figures",
+        architecture="pooling",
+        features=FeatureSpec(layout="penn13", num_frames=12, window_s=2.0),
+        data_set="penn_action",
+        epochs=2,
+        batch_size=4,
+        learning_rate=0.01,
+        held_out_share=0.3,
+    )
+
+
 @pytest.fixture(scope="module", autouse=True)
-def tiny_is_registered(tiny: WindowRecipe) -> Iterator[None]:
-    """Let commands and runs find the recipe and its network by their names."""
+def tiny_ones_are_registered(tiny: WindowRecipe, tiny_sequences: SequenceRecipe) -> Iterator[None]:
+    """Let commands and runs find the recipes and their network by their names."""
     with pytest.MonkeyPatch.context() as patch:
         pooling = architectures._Entry(Pooling, PoolingConfig, ("width",))
         patch.setitem(architectures._ENTRIES._entries, "pooling", pooling)
         patch.setitem(recipes._RECIPES._entries, tiny.name, lambda: tiny)
+        patch.setitem(recipes._RECIPES._entries, tiny_sequences.name, lambda: tiny_sequences)
         yield
 
 

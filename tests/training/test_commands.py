@@ -116,7 +116,7 @@ def test_resuming_what_was_never_begun_begins_it(say: Say, data: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("everyway",), "unknown recipe 'everyway': expected one of everyday, everyday-quick, tiny"),
+        (("everyway",), "unknown recipe 'everyway': expected one of 2s-agcn-kinetics, "),
         (("tiny", "--set", "epochs"), "--set epochs: expected SETTING=JSON, such as epochs=6 or features.num_frames="),
         (("tiny", "--set", "epoch=3"), "WindowRecipe has no setting epoch: expected some of architecture, augm"),
         (("tiny", "--set", "epochs=many"), "epochs: expected a value such as 2, got 'many'"),

@@ -13,7 +13,7 @@ from pipeline.errors import ExportError
 from pipeline.layouts import LAYOUTS
 from pipeline.onnx import OnnxModel
 from pipeline.recognise import INPUT, OUTPUTS
-from training.export import TOLERANCES, _convolution_input_gradient, export_onnx
+from training.export import TOLERANCES, _convolution_input_gradient, _depthwise_convolution, export_onnx, to_onnx
 
 SHAPE = {"num_frames": 12, "num_people": 2, "num_joints": 13, "num_channels": 3}
 
@@ -132,3 +132,54 @@ def test_the_written_out_gradient_of_a_convolution_is_its_gradient(
     rest = [dilation, 1], False, [0, 0], groups, [True, False, False]
     written, _, _ = _convolution_input_gradient(slope, x, weight, None, [stride, 1], [margin, 0], *rest)
     torch.testing.assert_close(written, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [16, 5])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation"), [((3, 3, 3), 1, 1), ((5, 3, 3), 2, 1), ((3, 1, 3), 1, 2), ((1, 3, 3), 2, 1)]
+)
+def test_a_depthwise_convolution_in_pictures_is_the_convolution(
+    kernel: tuple[int, int, int], stride: int, dilation: int, channels: int
+) -> None:
+    x, weight = torch.randn(2, channels, 6, 9, 8), torch.randn(channels, 1, *kernel)
+    strides, margins = [1, stride, stride], [dilation * (size // 2) for size in kernel]
+    expected = torch.conv3d(x, weight, None, strides, margins, dilation, channels)
+    rest = [dilation] * 3, False, [0, 0, 0], channels
+    written = _depthwise_convolution(x, weight, None, strides, margins, *rest)
+    torch.testing.assert_close(written, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride", "groups", "bias"),
+    [
+        ((8, 8, 3, 3, 3), 1, 1, False),
+        ((8, 1, 3, 3, 3), 2, 8, False),
+        ((8, 1, 3, 3, 3), 1, 8, True),
+        ((8, 1, 3, 3), 1, 8, False),
+    ],
+    ids=["dense", "striding", "biased", "flat"],
+)
+def test_any_other_convolution_is_left_alone(shape: tuple[int, ...], stride: int, groups: int, bias: bool) -> None:
+    x, weight = torch.randn(2, 8, *[6] * (len(shape) - 2)), torch.randn(shape)
+    axes = len(shape) - 2
+    rest = [1] * axes, False, [0] * axes, groups
+    added = torch.zeros(8) if bias else None
+    assert _depthwise_convolution(x, weight, added, [stride] * axes, [1] * axes, *rest) is NotImplemented
+
+
+class Attending(nn.Module):
+    """Frames that attend to frames, by all they hold."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames = x.flatten(2)
+        return nn.functional.scaled_dot_product_attention(frames, frames, frames)
+
+
+def test_attention_is_exported_without_detours() -> None:
+    clips = torch.randn(3, 7, 1, 4, 2)
+    content = to_onnx(Attending(), clips, outputs=("y",))
+    operators = {node.op_type for node in onnx.load_model_from_string(content).graph.node}
+    assert "Softmax" in operators
+    assert operators.isdisjoint({"Where", "IsNaN", "ReduceMin", "Expand"})
+    exported = OnnxModel(content, threads=1).run({INPUT: clips[:2, :5].numpy()})
+    np.testing.assert_allclose(exported["y"], Attending()(clips[:2, :5]).numpy(), atol=1e-5)

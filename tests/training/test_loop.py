@@ -1,6 +1,10 @@
 """Training goes down, can be broken off at any moment, and goes on as if it had not been."""
 
 import csv
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +18,20 @@ from pipeline.errors import DataError
 from pipeline.values import SkeletonClip
 from training import loop
 from training.datasets.skeleton_set import SkeletonSet
-from training.examples import Example, divide, read_sets
+from training.examples import Example, divide, learned, read_sets
 from training.loop import (
     CHECKPOINT_FILE,
     build_recogniser,
+    dataset_of,
     learning_rate,
     read_checkpoint,
     train,
     update_average,
 )
-from training.recipe import WindowRecipe
+from training.recipe import SequenceRecipe, WindowRecipe
+from training.recipes.registry import recipe_named
 from training.runlog import LOG_FILE
+from training.runs import Run, changed
 
 Examples = tuple[Example, ...]
 
@@ -239,3 +246,62 @@ def test_the_average_moves_towards_the_model_and_takes_counters_as_they_are() ->
     assert int(average.num_batches_tracked) == 1
     update_average(average, model, decay=0.0)
     assert all(torch.equal(value, average.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """What the loop asks its surroundings: which of so many processes this is."""
+
+    global_rank: int
+    world_size: int
+    device: str = "cpu"
+
+
+@pytest.mark.parametrize("num_processes", [1, 2, 3, 5])
+@pytest.mark.parametrize("batch_size", [1, 4, 5])
+def test_processes_share_every_batch_and_none_waits_for_another(
+    tiny_sequences: SequenceRecipe, data: Path, num_processes: int, batch_size: int
+) -> None:
+    recipe = replace(tiny_sequences, batch_size=batch_size, classes=("squat", "jumping_jacks", "golf_swing"))
+    dataset = dataset_of(recipe, divide(recipe, read_sets(recipe, data)).train[:9])
+    shares = [
+        [clips for clips, _ in loop._batches(dataset, recipe, OneOf(rank, num_processes), workers=0)]  # type: ignore[arg-type]
+        for rank in range(num_processes)
+    ]
+    assert len({len(share) for share in shares}) == 1
+    assert len({tuple(map(len, share)) for share in shares}) == 1
+    taken = [clip.numpy().tobytes() for share in shares for batch in share for clip in batch]
+    assert set(taken) == {dataset[item][0].numpy().tobytes() for item in range(9)}
+    assert len(taken) < 9 + num_processes
+    if batch_size % num_processes == 0:
+        first = {clip.numpy().tobytes() for share in shares for clip in share[0]}
+        assert first == {dataset[item][0].numpy().tobytes() for item in range(batch_size)}
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("needs two devices of one kind: on the CPU this would have compared losses")
+    settings = {
+        "batch_size": 12,
+        "epochs": 3,
+        "options": {"base_channels": 4, "widths": [1, 2], "strides": [1, 2], "mcf_blocks": [], "dropout": 0.0},
+        "features": {"num_frames": 12},
+        "precision": "32-true",
+    }
+    recipe = recipe_named("penn_action")
+    sets = read_sets(recipe, data)
+    alone = changed(recipe, learned(recipe, settings, sets))
+    train(alone, divide(alone, sets).train, tmp_path / "one", workers=0)
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    two = ["--standalone", "--nproc-per-node", "2", "-m", "marey", "train", "penn_action"]
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *two, "--data", data, "--out", tmp_path / "two", *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=Path(loop.__file__).parents[1],
+        check=True,
+        timeout=300,
+    )
+    one, other = ([float(line["loss"]) for line in log_of(tmp_path / name)] for name in ("one", "two"))
+    assert one == pytest.approx(other, rel=0.05)
+    assert Run.open(tmp_path / "two").load_model()

@@ -1,4 +1,4 @@
-"""Which sequences belong to which part, and which windows an epoch has."""
+"""Which windows an epoch has, and which windows cover a sequence."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -10,12 +10,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline.errors import DataError
 from pipeline.values import SkeletonClip
 from training.datasets.skeleton_set import SkeletonSet
-from training.examples import Example, Parts, divide, held_out_groups, read_sets
+from training.examples import Example, Parts, divide, read_sets
 from training.recipe import WindowRecipe
-from training.recipes.everyday import everyday
 from training.windows import WindowDataset, cover
 
 MakeClip = Callable[..., SkeletonClip]
@@ -29,80 +27,6 @@ def sets(tiny: WindowRecipe, data: Path) -> dict[str, SkeletonSet]:
 @pytest.fixture(scope="module")
 def parts(tiny: WindowRecipe, sets: dict[str, SkeletonSet]) -> Parts:
     return divide(tiny, sets)
-
-
-def groups(examples: tuple[Example, ...]) -> set[tuple[str, int]]:
-    return {(example.source.name, int(example.source.groups[example.index])) for example in examples}
-
-
-def sequences(examples: tuple[Example, ...]) -> set[tuple[str, int]]:
-    return {(example.source.name, example.index) for example in examples}
-
-
-def assert_parts_are_apart(parts: Parts) -> None:
-    assert not groups(parts.train) & groups(parts.calibration)
-    for one, other in ((parts.train, parts.test), (parts.calibration, parts.test)):
-        assert not sequences(one) & sequences(other)
-    for example in (*parts.train, *parts.calibration):
-        assert example.source.name != "penn_action" or example.source.train[example.index]
-
-
-def test_sets_are_read_in_the_layout_of_the_recipe(sets: dict[str, SkeletonSet]) -> None:
-    assert {name: read.layout.name for name, read in sets.items()} == {"penn_action": "penn13", "kard": "penn13"}
-
-
-def test_a_data_set_that_is_missing_is_named(tiny: WindowRecipe, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"penn_action\.npz: expected a skeleton set \(\.npz\), found no such file"):
-        read_sets(tiny, tmp_path)
-
-
-def test_parts_share_no_sequence_and_calibration_no_group(parts: Parts) -> None:
-    assert_parts_are_apart(parts)
-    assert parts.train
-    assert {example.source.name for example in parts.calibration} == {"penn_action", "kard"}
-
-
-def test_the_official_test_split_is_the_test_and_nothing_else_is(parts: Parts, sets: dict[str, SkeletonSet]) -> None:
-    official = {("penn_action", int(index)) for index in np.flatnonzero(~sets["penn_action"].train)}
-    assert sequences(parts.test) == official
-
-
-def test_every_sequence_is_in_one_part_but_for_classes_that_the_recipe_drops(
-    parts: Parts, sets: dict[str, SkeletonSet]
-) -> None:
-    kept = sequences((*parts.train, *parts.calibration, *parts.test))
-    dropped = {(read.name, index) for read in sets.values() for index in range(len(read))} - kept
-    assert {sets[name].label(index) for name, index in dropped} == {"bend"}
-    assert {example.label for example in parts.train if example.source.label(example.index) == "drink"} == {"other"}
-
-
-@pytest.mark.parametrize("left_out", [{"kard"}, {"squat"}, {"kard", "squat"}, {"penn_action"}])
-def test_what_is_left_out_is_in_the_test_only(
-    tiny: WindowRecipe, sets: dict[str, SkeletonSet], left_out: set[str]
-) -> None:
-    divided = divide(replace(tiny, left_out=frozenset(left_out)), sets)
-    assert_parts_are_apart(divided)
-    seen = (*divided.train, *divided.calibration)
-    assert not {name for example in seen for name in (example.source.name, example.label)} & left_out
-    tested = Counter(name for example in divided.test for name in (example.source.name, example.label))
-    assert all(tested[name] for name in left_out)
-
-
-def test_the_groups_that_calibrate_are_always_the_same_and_a_tenth(sets: dict[str, SkeletonSet]) -> None:
-    for read in sets.values():
-        held = held_out_groups(read, 0.1)
-        assert held == held_out_groups(read, 0.1)
-        assert len(held) == max(1, round(0.1 * len(np.unique(read.groups[read.train]))))
-        assert held <= set(read.groups[read.train].tolist())
-
-
-def test_the_real_sets_are_divided_by_the_same_rules(shared: Path) -> None:
-    recipe = everyday()
-    divided = divide(recipe, read_sets(recipe, shared / "data"))
-    assert_parts_are_apart(divided)
-    assert len(divided.test) == 1068
-    assert {example.label for example in divided.train} == set(recipe.class_labels) - {"idle"}
-    assert 0.05 < len(divided.calibration) / len(divided.train) < 0.2
 
 
 def test_an_item_is_a_window_of_features_and_its_label(tiny: WindowRecipe, parts: Parts) -> None:

@@ -1,5 +1,6 @@
 """Data set readers by name. One new data set is one new file in this folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,9 +23,11 @@ reader_named = _READERS.__getitem__
 
 
 def read_set(name: str, path: Path, layout: Layout) -> SkeletonSet:
-    """Read a data set by its own reader, or one that ``marey data convert`` wrote by the reader of all those.
+    """Read a data set by its own reader, or by the reader of all those that ``marey data convert`` wrote.
 
     Raises:
         DataError: the file is not as expected.
     """
-    return (reader_named(name) if name in reader_names() else read_converted)(path, layout)
+    return (
+        reader_named(name)(path, layout) if name in reader_names() else replace(read_converted(path, layout), name=name)
+    )

@@ -108,9 +108,9 @@ def _read(files: Files, video: str, entry: Entry, place: int) -> LabelledSequenc
     if not entry.has_skeleton:
         raise DataError("its list says that it has no skeleton")
     if name in files.repeated:
-        raise DataError(f"there are several files {name}")
+        raise DataError("several files have its name")
     if name not in files:
-        raise DataError(f"its list names it, but there is no file {name}")
+        raise DataError("its list names it, but it has no file")
     keypoints, scores = read_poses(files.read(name))
     return LabelledSequence(
         id=video,

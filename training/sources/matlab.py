@@ -1,6 +1,6 @@
 """Arrays of numbers from MATLAB's ``.mat`` files of versions 5 to 7.2, and nothing else of theirs.
 
-MathWorks, "MAT-File Format", Level 5. scipy's reader crashes the process on some broken files; this one names the fault.
+MathWorks, "MAT-File Format", Level 5. scipy's reader crashes the process on some broken files; this names the fault.
 """
 
 import struct

@@ -13,17 +13,14 @@ others ("raw_file") and is refused.
 names of sequences, have their names, others have those of ``labels``, or ``class_0`` and so on.
 """
 
-import pickle
 import re
-import struct
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.layouts import COCO17, NTU25, OPENPOSE18, Layout
@@ -33,6 +30,7 @@ from training.sources.files import READ_ERRORS, Files, read_or_drop
 from training.sources.ntu_bodies import TURN
 from training.sources.ntu_facts import ACTIONS as NTU_ACTIONS
 from training.sources.registry import Dropped, LabelledSequence, Opened, register
+from training.sources.unpickling import BROKEN, PickledArray, unpickle
 
 FPS = 30.0
 ENDINGS = (".pkl", ".pickle")
@@ -41,56 +39,8 @@ LARGEST_BYTES = 16 * 2**30
 MOST_CLASSES = 10_000
 LAYOUTS: Mapping[tuple[int, int], Layout] = {(17, 2): COCO17, (18, 2): OPENPOSE18, (25, 3): NTU25}
 SPLIT = re.compile(r"(?:(?P<name>[A-Za-z0-9_]+)_)?(?P<side>train|val|test)_?(?P<number>\d*)")
-# What becomes of a pickle that is broken, beside what is refused.
-BROKEN = (
-    *(pickle.UnpicklingError, ValueError, TypeError, LookupError, AttributeError),
-    *(MemoryError, OverflowError, ImportError, struct.error),
-    *READ_ERRORS,
-)
 # Those whose names say who acts: NTU RGB+D's performer, and UCF-101's group of clips from one video.
 SUBJECTS = (re.compile(r"S\d{3}C\d{3}P(\d{3})R\d{3}A\d{3}"), re.compile(r".*_g(\d+)_c\d+"))
-
-
-def _empty_array(*_: object) -> NDArray[np.generic]:
-    """Make the empty array that a pickle fills afterwards, whatever size it asks for now."""
-    return np.empty(0, np.int8)
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Make the bytes that old pickles spell as text, in the one way in which they do."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"expected bytes spelled in latin1, got {encoding}")
-    return text.encode("latin1")
-
-
-def _array(buffer: bytes, dtype: np.dtype[np.generic], shape: tuple[int, ...], order: Literal["C", "F"]) -> object:
-    """Make an array as pickles of protocol 5 do."""
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
-
-
-_NUMPY_INSIDES = ("numpy.core", "numpy._core")
-# All that a pickle may name, and what it gets for it. It only ever names ``ndarray``, and must not call it.
-_ALLOWED: Mapping[tuple[str, str], object] = {
-    ("numpy", "ndarray"): "ndarray",
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode,
-    **{(f"{inside}.multiarray", "_reconstruct"): _empty_array for inside in _NUMPY_INSIDES},
-    **{(f"{inside}.multiarray", "scalar"): np.float32(0).__reduce__()[0] for inside in _NUMPY_INSIDES},
-    **{(f"{inside}.numeric", "_frombuffer"): _array for inside in _NUMPY_INSIDES},
-    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (set, frozenset)},
-}
-
-
-class SafeUnpickler(pickle.Unpickler):
-    """Unpickles arrays, numbers and containers, and refuses to look up anything else, so that nothing is run."""
-
-    def find_class(self, module: str, name: str) -> object:
-        """Return what stands for a global; ``DataError`` names one that is not allowed."""
-        if (module, name) not in _ALLOWED:
-            raise DataError(
-                f"the pickle asks for {module}.{name}: expected arrays and plain values only, nothing is run"
-            )
-        return _ALLOWED[module, name]
 
 
 @register("pyskl")
@@ -119,20 +69,23 @@ def _unpickle(path: Path) -> object:
         )
     try:
         with files, files.open(files.names[0]) as file:
-            return SafeUnpickler(file).load()
+            return unpickle(file)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except BROKEN as error:
+    except (*BROKEN, *READ_ERRORS) as error:
         raise DataError(f"{path}: expected a pickle, but it is broken or cut off: {error!r}") from error
 
 
-def _parts(path: Path, content: object) -> tuple[list[dict[str, Any]], Mapping[str, Sequence[str]]]:
+def _parts(path: Path, content: object) -> tuple[list[dict[str, Any]], Mapping[str, Collection[str]]]:
     """Return annotations and splits; MMAction2's older files are the annotations alone."""
     annotations, split = content, {}
     if isinstance(content, dict):
         annotations, split = content.get("annotations"), content.get("split", {})
     if not isinstance(annotations, list) or not all(isinstance(annotation, dict) for annotation in annotations):
         raise DataError(f"{path}: expected annotations, a list of dicts, and split")
+    for annotation in annotations:
+        arrays = {key: value.array for key, value in annotation.items() if isinstance(value, PickledArray)}
+        annotation.update(arrays)
     if not isinstance(split, dict) or not all(isinstance(ids, list | tuple | set) for ids in split.values()):
         raise DataError(f"{path}: expected split to be lists of frame_dir by name")
     return annotations, split
@@ -152,7 +105,7 @@ def _layout(path: Path, annotations: Sequence[Mapping[str, Any]]) -> Layout:
     return layout
 
 
-def _sides(path: Path, split: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[bool]]]:
+def _sides(path: Path, split: Mapping[str, Collection[str]]) -> dict[str, dict[str, list[bool]]]:
     """Return of each id, by split, on which sides of it it is; of three parts "test" is the one that tests."""
     parts = {name: SPLIT.fullmatch(name) for name in split}
     unknown = [name for name, match in parts.items() if match is None]

@@ -59,7 +59,10 @@ def test_a_broken_member_of_a_zip_is_named(tmp_path: Path) -> None:
 
 def test_what_is_too_large_is_not_unpacked(tmp_path: Path) -> None:
     path = zip_up(tmp_path / "some.zip", {"a.txt": b"0" * 1000})
-    with Files(path, ".txt", largest_bytes=999) as files, pytest.raises(DataError, match="1000 bytes: expected at most"):
+    with (
+        Files(path, ".txt", largest_bytes=999) as files,
+        pytest.raises(DataError, match="1000 bytes: expected at most"),
+    ):
         files.read("a.txt")
 
 

@@ -4,11 +4,15 @@ import os
 import pickle
 import zipfile
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.errors import DataError
 from training.sources.ntu_facts import ACTIONS
@@ -77,9 +81,16 @@ def test_a_pickle_with_code_is_refused_and_the_code_named(
         source_named("pyskl")(path)
 
 
+def test_a_pickle_cannot_change_what_it_may_call(tmp_path: Path) -> None:
+    path = tmp_path / "set.pkl"
+    path.write_bytes(b"c_codecs\nencode\n(N}X\x0c\x00\x00\x00__defaults__)stb.")
+    with pytest.raises(DataError, match="expected to call _encode, not to change it"):
+        source_named("pyskl")(path)
+
+
 def test_a_pickle_cannot_make_arrays_of_any_size(tmp_path: Path) -> None:
     for call in (Calls(np.ndarray, (10**13,)), Calls(np.empty(0).__reduce__()[0], np.ndarray, (10**13,), b"b")):  # type: ignore[index]
-        with pytest.raises(DataError, match="broken or cut off|expected annotations"):
+        with pytest.raises(DataError, match=r"broken or cut off|expected annotations"):
             source_named("pyskl")(write(tmp_path / "set.pkl", call))
 
 
@@ -97,6 +108,29 @@ def test_arrays_that_are_pickled_out_of_band_or_in_fortran_order_are_read(tmp_pa
     points = np.asfortranarray(np.arange(136, dtype=np.float32).reshape(1, 4, 17, 2))
     path = write(tmp_path / "set.pkl", {"annotations": [annotation(keypoint=points)]}, protocol=5)
     assert np.array_equal(read_all(source_named("pyskl")(path))[0]["a"].keypoints[:, 0], points[0])
+
+
+def test_a_pickle_of_python_2_is_read(tmp_path: Path) -> None:
+    """Its texts are bytes, which numpy's arrays are made of there."""
+    numbers = np.arange(1, 137, dtype="<f2").tobytes()
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntU\x01btR(I1\n(I1\nI4\nI17\nI2\nt"
+    kind = b"cnumpy\ndtype\n(U\x02f2I0\nI1\ntR(I3\nU\x01<NNNI-1\nI-1\nI0\ntb"
+    raw = b"I00\nT" + len(numbers).to_bytes(4, "little") + numbers
+    content = b"\x80\x02((dU\x09frame_dirU\x01asU\x05labelI0\nsU\x08keypoint" + array + kind + raw + b"tbsl."
+    (tmp_path / "set.pkl").write_bytes(content)
+    read, dropped = read_all(source_named("pyskl")(tmp_path / "set.pkl"))
+    assert not dropped
+    assert read["a"].keypoints.ravel().tolist() == list(range(1, 137))
+
+
+@given(st.integers(0, 700), st.binary(min_size=1, max_size=4), st.sampled_from([0, 2, 4, 5]))
+def test_broken_bytes_do_no_harm(place: int, broken: bytes, protocol: int) -> None:
+    content = bytearray(pickle.dumps({"split": {"train": ["a"]}, "annotations": [annotation()]}, protocol=protocol))
+    content[place : place + len(broken)] = broken
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "set.pkl").write_bytes(content)
+        with suppress(DataError):
+            assert len(list(source_named("pyskl")(Path(folder)).sequences)) <= 2
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.9, 0.999])
@@ -125,8 +159,9 @@ def test_what_is_no_pickle_is_refused(tmp_path: Path) -> None:
         ({"annotations": [annotation(joints=20)]}, r"got \[\(20, 2\)\]"),
         ({"annotations": [{"frame_dir": "a", "label": 0, "raw_file": "b.pkl"}]}, "raw_file points to other pickles"),
         ({"annotations": [annotation(label=10**9)]}, "expected labels below 10000"),
+        ({"annotations": [annotation(keypoint=np.array([None]))]}, "expected arrays of numbers, got 'O8'"),
     ],
-    ids=["number", "dict", "split list", "split name", "odd name", "none", "20 joints", "kinetics", "label"],
+    ids=["number", "dict", "split list", "split name", "odd name", "none", "20 joints", "kinetics", "label", "objects"],
 )
 def test_a_pickle_of_another_form_is_refused(tmp_path: Path, content: object, message: str) -> None:
     with pytest.raises(DataError, match=message):
@@ -144,7 +179,7 @@ def test_a_pickle_of_another_form_is_refused(tmp_path: Path, content: object, me
         (annotation(keypoint=np.ones((0, 4, 17, 2)), keypoint_score=np.ones((0, 4, 17))), "nobody is seen"),
         (annotation(keypoint_score=np.ones((1, 3, 17))), "(1, 3, 17)"),
         (annotation(keypoint_score=np.zeros((1, 4, 17))), "nobody is seen"),
-        (annotation(keypoint=np.array([None, "a"], object)), "expected numbers in keypoint"),
+        (annotation(keypoint=[[None, "a"]]), "expected numbers in keypoint"),
         ({"frame_dir": "a", "label": 0}, "expected numbers in keypoint"),
         (annotation(label=-1), "expected label from 0 to 0, got -1"),
         (annotation(label=None), "got None"),  # type: ignore[arg-type]  # a fault

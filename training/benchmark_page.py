@@ -1,0 +1,144 @@
+"""``docs/benchmarks.md``, written from the results that are kept under training/results and from nothing else."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.experiments import Result, mean_over_splits
+from training.scores import Spread, mean_and_spread
+
+RESULTS = Path("training/results")
+PAGE = Path("docs/benchmarks.md")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """How a data set is introduced: its protocol, and what has been published on it, in percent."""
+
+    title: str
+    protocol: str
+    published: str
+    to_beat: float
+
+
+DATA_SETS: Mapping[str, DataSet] = {
+    "nw_ucla": DataSet(
+        "Northwestern-UCLA",
+        "10 actions, 20 joints in 3D; 1020 sequences of cameras 1 and 2 train, 464 of camera 3 test",
+        "CTR-GCN 96.5 (4 streams), MAFormer 97.2",
+        97.2,
+    ),
+    "penn_action": DataSet(
+        "Penn Action",
+        "15 actions, 13 joints in 2D annotated by hand; 1258 clips train, 1068 test, official split",
+        "RGB and pose 98.9 (Kim and Lee 2021)",
+        98.9,
+    ),
+    "utd_mhad": DataSet(
+        "UTD-MHAD", "27 actions, 20 joints in 3D; odd subjects (431) train, even ones (430) test", "79 to 93", 95.0
+    ),
+    "jhmdb14": DataSet(
+        "JHMDB-14",
+        "14 of the 21 actions of JHMDB, 15 joints in 2D; means over the three official splits",
+        "a 1D-CNN of the same joints 81.4",
+        86.0,
+    ),
+    "msr_action3d": DataSet(
+        "MSR-Action3D",
+        "20 actions, 20 joints in 3D; 557 sequences, odd subjects train, even ones test",
+        "a 1D-CNN of the same joints 85.1",
+        85.1,
+    ),
+}
+HEADER = """# Benchmarks
+
+What our recognisers come to on public skeleton data that is small enough to train on a CPU. This page is written by
+`marey benchmark page` from the files in training/results, which `marey benchmark sets` wrote; a test holds it to them.
+
+Every figure is top-1 on the official test split of the last averaged weights; no epoch, setting or weight was chosen on
+it. All networks of a table are trained by one recipe (training/recipes/benchmarks.py) in sizes far below those of
+their papers, so that a table compares networks and says little of the papers' own figures. After +- is the standard
+deviation over seeds; where there is one seed, there is none to give.
+"""
+
+
+def load_results(folder: Path) -> list[Result]:
+    """Read all results, in the order of their names; ``DataError`` for a file that holds none."""
+    return [Result.load(path) for path in sorted(folder.glob("*/*.json"))]
+
+
+def page_of(results: Sequence[Result]) -> str:
+    """Write the page."""
+    by_set: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_set[result.data_set].append(result)
+    sections = [_section(name, by_set[name]) for name in DATA_SETS if by_set[name]]
+    return "\n".join([HEADER, *sections])
+
+
+def _section(name: str, results: Sequence[Result]) -> str:
+    known, rows = DATA_SETS[name], sorted(_rows(results), key=lambda row: -row.top1.mean)
+    best = rows[0]
+    verdict = "above" if 100 * best.top1.mean >= known.to_beat else "below"
+    lines = [
+        f"## {known.title}",
+        "",
+        f"{known.protocol}. Published: {known.published}.",
+        "",
+        "| network | streams | parameters | epochs | minutes a seed | top-1 | classes | seeds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(row.line() for row in rows),
+        "",
+        f"Our best, {_percent(best.top1)}, is {verdict} the {known.to_beat} that we set out to reach.",
+        "",
+        *(f"Measured on {machine}." for machine in sorted({result.machine for result in results})),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of a table: a network, or several streams of it fused."""
+
+    network: str
+    streams: str
+    first: Result
+    top1: Spread
+    classes: Spread
+
+    def line(self) -> str:
+        """Write the row."""
+        minutes = f"{self.first.minutes:.0f}" if self.first.minutes else ""
+        return (
+            f"| {self.network} | {self.streams} | {self.first.parameters / 1e6:.2f} M | {self.first.epochs or ''} | "
+            f"{minutes} | {_percent(self.top1)} | {_percent(self.classes)} | {len(self.first.seeds)} |"
+        )
+
+
+def _rows(results: Iterable[Result]) -> Iterator[_Row]:
+    """Bring the splits of one network together."""
+    splits: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    for result in results:
+        splits[result.architecture, _streams(result)].append(result)
+    for (network, streams), some in splits.items():
+        if len(some) > 1:
+            classes = mean_and_spread([value for one in some for value in one.mean_class_accuracy])
+            yield _Row(network, streams, some[0], mean_over_splits(some), Spread(classes.mean, float("nan"), 0))
+        else:
+            yield _Row(network, streams, some[0], some[0].top1_spread, mean_and_spread(some[0].mean_class_accuracy))
+
+
+def _streams(result: Result) -> str:
+    if result.members:
+        return f"{len(result.members)}, fused"
+    options = result.changes.get("options", {})
+    streams = options.get("streams", ("joint",)) if isinstance(options, Mapping) else ("joint",)
+    return ", ".join(str(stream).replace("_", " ") for stream in streams)
+
+
+def _percent(spread: Spread) -> str:
+    """Write a share in percent, with its spread where it has one."""
+    mean = f"{100 * spread.mean:.1f}"
+    return f"{mean} +- {100 * spread.std:.1f}" if spread.std == spread.std else mean
