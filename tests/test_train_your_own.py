@@ -30,7 +30,7 @@ ACTIONS = {
     "clean and jerk": ("stgcn_clean_and_jerk.mp4", 0.5, 2.0),
     "other": ("stgcn_tai_chi.mp4", 0.5, 2.0),
 }
-LABELS = {"squat", "clean_and_jerk", "idle", "other"}
+LABELS = {"squat", "clean_and_jerk"}
 NUM_PIECES, PIECE_S = 4, 1.4
 
 
@@ -114,5 +114,5 @@ def test_a_folder_of_clips_becomes_a_service_that_answers_with_its_labels(
     answer = asyncio.run(ask(reader.served, Path("clip.mp4").read_bytes()))
     assert answer["model"]["name"] == "mine"
     segments = [segment for track in answer["tracks"] for segment in track["segments"]]
-    assert {segment["label"] for segment in segments} <= LABELS - {"idle", "other"}
-    assert {one["label"] for segment in segments for one in segment["top_k"]} == LABELS
+    assert segments
+    assert all({one["label"] for one in segment["top_k"]} == LABELS for segment in segments)

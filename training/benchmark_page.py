@@ -1,5 +1,6 @@
 """``docs/benchmarks.md``, written from the results that are kept under training/results and from nothing else."""
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from training.scores import Spread, mean_and_spread
 
 RESULTS = Path("training/results")
 PAGE = Path("docs/benchmarks.md")
+WIDTH = 118
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _section(name: str, results: Sequence[Result]) -> str:
     lines = [
         f"## {known.title}",
         "",
-        f"{known.protocol}. Published: {known.published}.",
+        textwrap.fill(f"{known.protocol}. Published: {known.published}.", WIDTH),
         "",
         "| network | streams | parameters | epochs | minutes a seed | top-1 | classes | seeds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

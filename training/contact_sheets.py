@@ -59,7 +59,8 @@ def _draw_row(clip: SkeletonClip, label: str, name: str) -> UInt8[U8, "H W 3"]:
     row = np.full((TITLE_PX + height + GAP_PX, GAP_PX + MOMENTS * (width + GAP_PX), 3), PAPER, np.uint8)
     fps = clip.num_frames / max(clip.end_s - clip.start_s, 1e-6)
     end = _write(row, label.replace("_", " "), GAP_PX + 4, TITLE_PX - 12, capital_px=TITLE_CAPITAL_PX, ink=INK)
-    remark = f"{name}   {clip.end_s - clip.start_s:.1f} s, {clip.num_frames} frames at {fps:.3g}/s"
+    frames = "1 frame" if clip.num_frames == 1 else f"{clip.num_frames} frames"
+    remark = f"{name}   {clip.end_s - clip.start_s:.1f} s, {frames} at {fps:.3g}/s"
     _write(row, remark, end + 18, TITLE_PX - 12, capital_px=NOTE_CAPITAL_PX, ink=FAINT_INK)
     points = _fit(clip)
     for column, frame in enumerate(np.linspace(0, clip.num_frames - 1, MOMENTS).round().astype(int).tolist()):

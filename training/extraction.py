@@ -1,5 +1,6 @@
 """Labelled skeletons out of labelled videos: the main people of each clip at an even rate, by several processes."""
 
+import signal
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -61,7 +62,7 @@ def _find_all(tasks: Sequence[Sequence[LabelledClip]], settings: Extraction, pos
         return
     with ExitStack() as at_the_end:
         # Not forked, for the threads of a network do not survive that.
-        pool = ProcessPoolExecutor(settings.jobs, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(settings.jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts)
         at_the_end.callback(pool.shutdown, cancel_futures=True)
         try:
             yield from pool.map(_find_in_a_process, tasks, [settings] * len(tasks))
@@ -70,6 +71,11 @@ def _find_all(tasks: Sequence[Sequence[LabelledClip]], settings: Extraction, pos
                 "a process that looked for people was killed, perhaps for want of memory: run this again with fewer "
                 "jobs, what is finished is kept"
             ) from error
+
+
+def _leave_interrupts() -> None:
+    """Let Ctrl-C, which goes to all processes, be for the one that waits for the others: they finish their clip."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _find_in_a_process(clips: Sequence[LabelledClip], settings: Extraction) -> Found:

@@ -95,15 +95,15 @@ def _replaced(settings: Settings, changes: Mapping[str, object]) -> Settings:
 
 
 def _fitted(name: str, old: object, new: object) -> Any:
-    """Return a new value in the type of the old one: JSON knows neither sets nor tuples, and writes 1.0 as 1."""
+    """Return a new value in the type of the old one: JSON knows neither sets nor tuples, and writes 1.0 and "1" as 1."""
     if isinstance(old, Recipe | FeatureSpec | Augmentation | Variation) and isinstance(new, Mapping):
         return _replaced(old, new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return {**old, **{key: _with_tuples(value) for key, value in new.items()}}
     if isinstance(old, frozenset | tuple) and isinstance(new, list | tuple | frozenset):
         return type(old)(new)
-    if isinstance(old, float) and type(new) is int:
-        return float(new)
+    if isinstance(old, float | str) and type(new) is int:
+        return type(old)(new)
     if isinstance(new, type(old)) and isinstance(new, bool) == isinstance(old, bool):
         return new
     raise ValueError(f"{name}: expected a value such as {old!r}, got {new!r}")

@@ -284,7 +284,9 @@ def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
         pytest.skip("needs two devices of one kind: on the CPU this would have compared losses")
     settings = {
         "batch_size": 12,
-        "epochs": 3,
+        "epochs": 8,
+        "repeats": 2,
+        "learning_rate": 0.02,
         "options": {"base_channels": 4, "widths": [1, 2], "strides": [1, 2], "mcf_blocks": [], "dropout": 0.0},
         "features": {"num_frames": 12},
         "precision": "32-true",
@@ -303,5 +305,7 @@ def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
         timeout=300,
     )
     one, other = ([float(line["loss"]) for line in log_of(tmp_path / name)] for name in ("one", "two"))
-    assert one == pytest.approx(other, rel=0.05)
+    assert one[0] == pytest.approx(other[0], rel=0.01)
+    assert one == pytest.approx(other, rel=0.3)  # batch norm sees half a batch
+    assert max(one[-1], other[-1]) < 0.75 * one[0]
     assert Run.open(tmp_path / "two").load_model()

@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.features import make_features
 from training.examples import divide, read_sets
 from training.loop import build_recogniser, train
-from training.recipe import WindowRecipe
+from training.recipe import SequenceRecipe, WindowRecipe
 from training.recipes import registry as recipes
 from training.runs import RUN_FILE, Run, changed, classifier, current_commit, digest
 
@@ -96,6 +96,12 @@ def test_settings_are_replaced_in_their_own_types(tiny: WindowRecipe) -> None:
     assert recipe.options == {"width": 8}
     assert recipe.name == "other"
     assert recipe.epochs == tiny.epochs
+
+
+def test_a_split_that_is_called_by_a_number_needs_no_quotes(tiny_sequences: SequenceRecipe) -> None:
+    recipe = changed(tiny_sequences, {"split": 2})
+    assert isinstance(recipe, SequenceRecipe)
+    assert recipe.split == "2"
 
 
 def test_settings_of_features_and_augmentation_are_replaced_one_by_one(tiny: WindowRecipe) -> None:
