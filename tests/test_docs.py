@@ -131,11 +131,12 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 def test_the_skeleton_set_of_the_documents_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skeleton_set = pytest.importorskip("training.datasets.skeleton_set")
-    ((_, example),) = FENCE.findall((ROOT / "docs" / "skeleton-sets.md").read_text())
+    blocks = FENCE.findall((ROOT / "docs" / "skeleton-sets.md").read_text())
+    (example,) = [block for language, block in blocks if language == "python"]
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "skeleton-sets.md", "exec"), {})
-    arrays = skeleton_set.read_arrays(tmp_path / "my_actions.npz")
-    assert len(skeleton_set.build_set("mine", arrays, layout=LAYOUTS["coco17"], fps=30.0)) == 2
+    read = skeleton_set.read_converted(tmp_path / "my_actions.npz", LAYOUTS["coco17"])
+    assert (len(read), read.classes, read.train.tolist()) == (2, ("wave", "jump"), [True, False])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

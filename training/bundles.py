@@ -41,6 +41,10 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     "nw_ucla": ("research use", "J. Wang et al., Cross-view Action Modeling, Learning and Recognition, CVPR 2014"),
     "utd_mhad": ("research use", "C. Chen, R. Jafari, N. Kehtarnavaz, UTD-MHAD, ICIP 2015"),
     "kard": ("CC BY 4.0", "S. Gaglio, G. Lo Re, M. Morana, KARD, Mendeley Data k28dtm7tr6, 2017"),
+    "msr_action3d": (
+        "research use",
+        "W. Li, Z. Zhang, Z. Liu, Action Recognition Based on a Bag of 3D Points, CVPR workshops 2010",
+    ),
     "jhmdb14": ("annotations of JHMDB", "H. Jhuang et al., Towards Understanding Action Recognition, ICCV 2013"),
 }
 

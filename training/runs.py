@@ -95,7 +95,7 @@ def _replaced(settings: Settings, changes: Mapping[str, object]) -> Settings:
 
 
 def _fitted(name: str, old: object, new: object) -> Any:
-    """Return a new value in the type of the old one: JSON knows neither sets nor tuples, and writes 1.0 and "1" as 1."""
+    """Return a new value in the type of the old one: JSON has neither sets nor tuples, and 1 may be 1.0 or "1"."""
     if isinstance(old, Recipe | FeatureSpec | Augmentation | Variation) and isinstance(new, Mapping):
         return _replaced(old, new)
     if isinstance(old, Mapping) and isinstance(new, Mapping):
