@@ -150,11 +150,17 @@ def _recogniser(architecture: str, setting: Setting) -> tuple[Recogniser, Layout
 
 @torch.no_grad()
 def _settle(model: nn.Module, clips: Tensor) -> None:
-    """Give batch norms the statistics of these clips: without, what deep networks say grows beyond all accuracy."""
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            module.momentum = None
+    """Give batch norms the statistics of these clips: without, what deep networks say grows beyond all accuracy.
+
+    Channels that hardly vary in them count as average, or the first clip in which they do would break out.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.momentum = None
     model.train()(clips)
+    for norm in norms:
+        assert norm.running_var is not None
+        norm.running_var.clamp_min_(float(norm.running_var.mean()))
 
 
 def _race(model: Recogniser, path: Path, clips: Tensor, setting: Setting) -> dict[str, float]:
