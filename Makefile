@@ -42,8 +42,8 @@ check: dev  ## layout, lint, types, who imports whom
 	$(BIN)/lint-imports
 
 test: dev check  ## check, then every test, then the array shapes of pipeline and models
-	$(BIN)/python -m pytest
-	PYTHONPATH=tests $(BIN)/python -m pytest -q -m "not slow" $(SHAPES)
+	$(BIN)/python -m pytest -n logical
+	PYTHONPATH=tests $(BIN)/python -m pytest -n logical -q -m "not slow" $(SHAPES)
 
 clean:  ## remove .venv and what the tools left
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -103,7 +103,7 @@ for _group in (models, data, bench, benchmark):
 def main() -> None:
     """Run the command; what is the world's fault becomes one line on standard error and an exit code."""
     try:
-        app()
+        app(prog_name=app.info.name)
     except errors.MareyError as error:
         terminal.say(f"marey: {error}")
         sys.exit(exit_code(error))

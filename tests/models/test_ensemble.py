@@ -50,7 +50,8 @@ def random_clips(num_clips: int, num_frames: int = 12) -> torch.Tensor:
 
 
 def mixed() -> Ensemble:
-    members = [small("stfnet"), small("ctrgcn"), small("posec3d", volumes="limb")]
+    graphs = [small("stfnet", **ONE_BLOCK, mcf_blocks=(0,)), small("ctrgcn", **ONE_BLOCK)]
+    members = [*graphs, small("posec3d", volumes="limb")]
     return ensemble_of(members, (0.5, 0.3, 0.2), (1.2, 0.8, 1.0))
 
 
@@ -175,27 +176,18 @@ def assert_one_file_says_it_all(model: Recogniser, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("name", "streams"),
     [("stgcn", TWO), ("stfnet", FOUR)],
     ids=lambda option: option if isinstance(option, str) else f"{len(option)}s",
 )
 def test_streams_are_one_file(name: str, streams: tuple[str, ...], tmp_path: Path) -> None:
-    weights = (1.0, 2.0, 3.0, 4.0)[: len(streams)]
+    weights = (1.0, 0.0, 3.0, 4.0)[: len(streams)]  # one that counts for nothing, which fitting may well find
     assert_one_file_says_it_all(small(name, streams=streams, weights=weights, **ONE_BLOCK), tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_streams_of_amanet_with_its_fused_scale_are_one_file(tmp_path: Path) -> None:
-    # One of each scale, and one layer of each kind: with all four of its streams the exporter takes minutes.
-    least = {**ONE_BLOCK, "spatial": ("sfem",), "temporal": ("jf",), "unified": ("stfem",)}
-    model = small("amanet", streams=TWO, grains=("joint", "fine"), weights=(0.6, 0.4), **least)
-    assert_one_file_says_it_all(model, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 def test_an_ensemble_of_different_architectures_is_one_file(tmp_path: Path) -> None:
     assert_one_file_says_it_all(mixed(), tmp_path)

@@ -325,7 +325,7 @@ def test_the_command_writes_a_bundle_and_its_card(invoke: Invoke, quick_export: 
 @pytest.mark.parametrize(
     ("arguments", "source", "complaint"),
     [
-        ((), "caffe", "no importer of 'stgcn' from 'caffe'"),
+        ((), "caffe", "unknown importer 'stgcn from caffe'"),
         (("--set", "widths=wide"), "mmaction2", "--set widths=wide: expected OPTION=JSON"),
         (("--set", "depth=3"), "mmaction2", "stgcn has no option depth"),
         (("--layout", "octopus"), "mmaction2", "unknown layout 'octopus'"),

@@ -22,9 +22,11 @@ from training.runs import Run, classifier
 ONE_BLOCK: Mapping[str, object] = {"base_channels": 8, "widths": (1,), "strides": (1,)}
 DRAWN: Mapping[str, object] = {"base_channels": 4, "size": 16, "blocks": (1, 1, 1)}
 SCALES: Mapping[str, object] = {**ONE_BLOCK, "gcn_scales": 2, "g3d_scales": 2, "windows": (3,)}
+FUSED_SCALE: Mapping[str, object] = {"streams": ("joint", "bone"), "grains": ("joint", "fine"), "weights": (0.6, 0.4)}
 LEAST: Mapping[str, Mapping[str, object]] = {
     **dict.fromkeys(("posec3d", "starnet3d", "x3d"), DRAWN),
-    **dict.fromkeys(("msg3d", "amanet"), SCALES),
+    "msg3d": SCALES,
+    "amanet": {**SCALES, "spatial": ("sfem",), "temporal": ("jf",), "unified": ("stfem",), **FUSED_SCALE},
     "stfnet": {**ONE_BLOCK, "mcf_blocks": (0,)},
     "am_stgcn": {**ONE_BLOCK, "attention": ((1, "t", 1),)},
     "csta_cnn": {"base_channels": 4, "num_frames": 12, "num_joints": 13, "hidden": (8,)},
