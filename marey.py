@@ -69,7 +69,7 @@ TRAINING = {
 }
 TRAINING_MODULES = {
     **{"": "training.commands", "models": "training.commands"},
-    **{"data": "training.data_commands", "bench": "training.bench_commands"},
+    **{"data": "training.data_commands", "bench": "training.speed_commands"},
     "benchmark": "training.benchmark_commands",
 }
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

@@ -6,11 +6,14 @@ contradict each other or are misspelt stop the service from starting, with a mes
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.cameras.addresses import check_cameras, check_webhooks, parse_cameras
 
 ENV_PREFIX = "MAREY_"
 MEBIBYTE = 1024 * 1024
@@ -31,9 +34,16 @@ class Settings(BaseSettings):
     lies past that is refused. ``deadline_s`` runs from a request's first byte. Uploads above ``spool_bytes`` leave
     memory for a nameless temporary file. Bytes count the whole request, pixels one picture. Beside the engine of
     ``model`` and ``pose``, up to ``max_other_engines`` are loaded when first asked for; 0 refuses requests for others.
+
+    A stream may have ``stream_credit`` frames unanswered. Jobs, ``max_jobs`` unfinished ones at most, lie in
+    ``jobs_folder`` (by default among the user's own data) until they were finished for ``job_keep_hours``. ``cameras``
+    are addresses by name that the service reads by itself; what happens before them goes to ``camera_events``, a file
+    of JSON lines, and to each of ``webhooks``, signed with ``webhook_secret``.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -57,6 +67,23 @@ class Settings(BaseSettings):
     max_concurrent: Count = 1
     max_queue: int = Field(default=8, ge=0)
     deadline_s: Seconds = 300.0
+
+    max_streams: Count = 16
+    stream_credit: Count = 4
+    stream_frame_bytes: Bytes = 4 * MEBIBYTE
+    stream_max_fps: Seconds = 120.0
+    stream_idle_s: Seconds = 30.0
+
+    jobs_folder: Path | None = None
+    max_jobs: int = Field(default=100, ge=0)
+    job_max_bytes: Bytes = 4096 * MEBIBYTE
+    job_max_seconds: Seconds = 4 * 3600.0
+    job_keep_hours: Seconds = 24.0
+
+    cameras: Annotated[Mapping[str, str], NoDecode] = Field(default={}, repr=False)
+    camera_events: Path | None = None
+    webhooks: Annotated[tuple[str, ...], NoDecode] = Field(default=(), repr=False)
+    webhook_secret: SecretStr | None = None
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     allow_anonymous: bool = False
@@ -82,22 +109,48 @@ class Settings(BaseSettings):
                 raise ValueError(f"expected folders with models, separated by {os.pathsep!r}; {folder} is not a folder")
         return folders
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "webhooks", mode="before")
     @classmethod
-    def _split_keys(cls, keys: object) -> object:
-        return tuple(key.strip() for key in keys.split(",") if key.strip()) if isinstance(keys, str) else keys
+    def _split_at_commas(cls, listed: object) -> object:
+        return tuple(filter(None, map(str.strip, listed.split(",")))) if isinstance(listed, str) else listed
 
     @field_validator("api_keys")
     @classmethod
     def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for place, key in enumerate(keys, start=1):
-            secret = key.get_secret_value()
-            if len(secret) < MIN_KEY_LENGTH or not all("!" <= character <= "~" for character in secret):
-                raise ValueError(
-                    f"key {place} is unsafe: expected at least {MIN_KEY_LENGTH} printable ASCII characters without "
-                    "spaces; make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
-                )
+            _check_secret(key, f"key {place}")
         return keys
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            _check_secret(secret, "the secret")
+        return secret
+
+    @field_validator("webhooks")
+    @classmethod
+    def _check_webhooks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        check_webhooks(addresses)
+        return addresses
+
+    @field_validator("cameras", mode="before")
+    @classmethod
+    def _read_cameras(cls, cameras: object) -> object:
+        return parse_cameras(cameras) if isinstance(cameras, str) else cameras
+
+    @field_validator("cameras")
+    @classmethod
+    def _check_cameras(cls, cameras: Mapping[str, str]) -> Mapping[str, str]:
+        check_cameras(cameras)
+        return cameras
+
+    @field_validator("camera_events")
+    @classmethod
+    def _check_events_file(cls, path: Path | None) -> Path | None:
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise ValueError(f"expected a file in a folder that is there, got {path}")
+        return path
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +175,20 @@ class Settings(BaseSettings):
                 f"MAREY_MAX_JSON_BYTES={self.max_json_bytes} is never reached: expected at most "
                 f"MAREY_MAX_BYTES={self.max_bytes}"
             )
+        if (self.camera_events or self.webhooks) and not self.cameras:
+            raise ValueError("MAREY_CAMERA_EVENTS and MAREY_WEBHOOKS tell of cameras: set MAREY_CAMERAS too")
+        if self.webhook_secret and not self.webhooks:
+            raise ValueError("MAREY_WEBHOOK_SECRET signs what is sent to webhooks: set MAREY_WEBHOOKS too")
         return self
+
+
+def _check_secret(secret: SecretStr, what: str) -> None:
+    shown = secret.get_secret_value()
+    if len(shown) < MIN_KEY_LENGTH or not all("!" <= character <= "~" for character in shown):
+        raise ValueError(
+            f"{what} is unsafe: expected at least {MIN_KEY_LENGTH} printable ASCII characters without "
+            "spaces; make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
+        )
 
 
 def is_loopback(host: str) -> bool:

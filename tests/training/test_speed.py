@@ -17,8 +17,8 @@ from models.heatmap import HeatmapConfig, Heatmaps
 from models.registry import Recogniser, names
 from pipeline.layouts import COCO17
 from pipeline.onnx import OperatorCost
-from training import bench_commands, benchmark
-from training.benchmark import (
+from training import speed, speed_commands
+from training.speed import (
     Comparison,
     Drawing,
     Setting,
@@ -67,7 +67,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         asked.append(task)
         return Pooling(draws=name == "drawn")
 
-    monkeypatch.setattr(benchmark, "build", build)
+    monkeypatch.setattr(speed, "build", build)
     return asked
 
 
@@ -112,13 +112,13 @@ def test_a_recogniser_is_measured_beside_its_file(built: list[dict[str, object]]
 def test_each_is_measured_on_what_it_is_made_for(
     built: list[dict[str, object]], name: str, layout: None, expected: tuple[str, int]
 ) -> None:
-    _, chosen, num_frames = benchmark._recogniser(name, replace(QUICK, layout=layout, num_frames=None))
+    _, chosen, num_frames = speed._recogniser(name, replace(QUICK, layout=layout, num_frames=None))
     assert (chosen.name, num_frames) == expected
     assert built[-1]["layout"] is chosen
 
 
 def test_norms_have_seen_something(built: list[dict[str, object]]) -> None:
-    model, _, _ = benchmark._recogniser("plain", QUICK)
+    model, _, _ = speed._recogniser("plain", QUICK)
     assert not model.training
     assert model.norm.running_mean == pytest.approx(1, abs=0.3)
 
@@ -156,7 +156,7 @@ def test_recognisers_are_listed_with_their_ratios_and_profiles(say: Say, monkeyp
         asked.append((name, setting))
         return replace(COMPARISON, architecture=name)
 
-    monkeypatch.setattr(bench_commands, "compare", measure)
+    monkeypatch.setattr(speed_commands, "compare", measure)
     chosen = ("recognisers", "--architecture", "stgcn", "--architecture", "x3d", "--frames", "6", "--threads", "1")
     table = say(*chosen, "--profile", "--layout", "coco17", "--batch", "8").out
     assert [
@@ -169,13 +169,13 @@ def test_recognisers_are_listed_with_their_ratios_and_profiles(say: Say, monkeyp
 
 
 def test_all_recognisers_are_measured_unless_some_are_named(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_commands, "compare", lambda name, _: replace(COMPARISON, architecture=name))
+    monkeypatch.setattr(speed_commands, "compare", lambda name, _: replace(COMPARISON, architecture=name))
     assert tuple(one["architecture"] for one in json.loads(say("recognisers", "--json").out)) == names()
 
 
 def test_drawings_are_listed_with_their_ratios(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = Drawing(volumes="limb", num_people=2, usual_ms=50.0, onnx_ms=10.0, difference=1e-6)
-    monkeypatch.setattr(bench_commands, "compare_drawings", lambda _: iter([drawing]))
+    monkeypatch.setattr(speed_commands, "compare_drawings", lambda _: iter([drawing]))
     assert say("heatmaps").out.splitlines()[1].split() == ["limbs", "2", "50.0", "10.0", "0.20", "1e-06"]
     assert json.loads(say("heatmaps", "--json").out)[0]["ratio"] == 0.2
 

@@ -12,7 +12,7 @@ from models.registry import names
 from pipeline.benchmark import describe_machine
 from pipeline.layouts import layout_named
 from pipeline.onnx import default_threads
-from training.benchmark import Comparison, Drawing, Setting, compare, compare_drawings
+from training.speed import Comparison, Drawing, Setting, compare, compare_drawings
 
 MOST = 10  # operators in a profile
 
