@@ -4,7 +4,7 @@ Between its samples a trajectory is interpolated, but no gap longer than ``MAX_G
 outside its segment.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -46,11 +46,13 @@ def annotate(
     out: Path,
     *,
     limits: VideoLimits = DEFAULT_LIMITS,
+    on_progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write an MP4 of the video with skeletons, ids, and over each person the label that runs.
 
     The picture keeps its size (odd sides grow by a pixel) and the frames their times; sound is left out. Memory does
-    not grow with the length. ``out`` appears only once it is whole.
+    not grow with the length. ``out`` appears only once it is whole; whatever ``on_progress`` raises, who hears of the
+    share done, in [0, 1], ends the work.
 
     Raises:
         ValueError: the recognition was made without keypoints, or with those of another layout.
@@ -62,6 +64,8 @@ def annotate(
         with open_video(source, limits=limits) as video, _encoder(part, video) as encoder:
             for frame in video.frames():
                 encoder.write(_draw_frame(frame, recognition.tracks, layout), frame.time_s)
+                if on_progress:
+                    on_progress(video.progress)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
