@@ -4,13 +4,11 @@ Heavy packages are imported inside the commands that need them, so that ``marey 
 from MAREY_ variables, the same as the service's; flags win. Answers go to standard output, all else to standard error.
 """
 
-import contextlib
 import dataclasses
 import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from enum import IntEnum
 from importlib import metadata
 from pathlib import Path
@@ -40,6 +38,7 @@ class Exit(IntEnum):
     MODEL = 5
     SOME_FAILED = 6
     DATA = 7
+    SERVICE = 8
 
 
 # The first row that fits decides.
@@ -47,9 +46,14 @@ EXIT_BY_ERROR: tuple[tuple[type[errors.MareyError], Exit], ...] = (
     (errors.LimitExceeded, Exit.LIMIT),
     (errors.VideoError, Exit.NOT_A_VIDEO),
     (errors.ModelError, Exit.MODEL),
+    (errors.RemoteError, Exit.SERVICE),
     (errors.MareyError, Exit.DATA),
 )
-# Commands that need the training extra, and what each does; the modules below have them, by the group's name.
+# Commands that other modules have, and what each does; those of TRAINING need the training extra.
+SERVICE = {
+    "stream": "Recognise a camera, or a file, by a running service while it plays.",
+    "bench stream": "Measure lag, decisions and memory of live streams.",
+}
 TRAINING = {
     "recipes": "List the recipes that recognisers are trained by.",
     "train": "Train a recogniser by a recipe.",
@@ -67,6 +71,8 @@ TRAINING = {
     "benchmark sets": "Train recognisers on public data sets.",
     "benchmark page": "Write the page of benchmarks from results.",
 }
+# By the command's name, or else by its group's.
+SERVICE_MODULES = {"stream": "service.stream_command", "bench stream": "service.stream_benchmark"}
 TRAINING_MODULES = {
     **{"": "training.commands", "models": "training.commands"},
     **{"data": "training.data_commands", "bench": "training.speed_commands"},
@@ -229,14 +235,24 @@ def models_pull(profile: Annotated[str, typer.Argument(help="The pose backend wh
     terminal.write("\n".join(map(str, paths)))
 
 
+def module_of(command: str) -> str:
+    """Return the module that has a command of another module."""
+    return SERVICE_MODULES.get(command) or TRAINING_MODULES[command.rpartition(" ")[0]]
+
+
 def _forward(context: typer.Context) -> None:
-    group = " ".join(context.command_path.split()[1:-1])
-    with _training_extra():
-        commands = importlib.import_module(TRAINING_MODULES[group])
-    commands.app([context.info_name, *context.args], prog_name=f"marey {group}".strip())
+    _, *groups, name = context.command_path.split()
+    module = module_of(" ".join([*groups, name]))
+    try:
+        commands = importlib.import_module(module)
+    except ImportError as error:
+        raise errors.ModelError(
+            f"this command needs the training extra: pip install 'marey[train]' ({error})"
+        ) from error
+    commands.app([name, *context.args], prog_name=" ".join(["marey", *groups]))
 
 
-for _name, _help in TRAINING.items():
+for _name, _help in (SERVICE | TRAINING).items():
     _group = GROUPS[_name.rpartition(" ")[0]]
     _group.command(_name.rpartition(" ")[2], help=_help, context_settings=FORWARDED)(_forward)
 
@@ -260,7 +276,7 @@ def bench_pipeline(
         terminal.write(json.dumps(dataclasses.asdict(cost)))
         return
     terminal.show_cost(file.name, cost)
-    _show_machine()
+    terminal.show_machine()
 
 
 @bench.command("length")
@@ -278,7 +294,7 @@ def bench_length(
     choice = ["--model", settings.model, "--pose", settings.pose, "--provider", settings.provider]
     command = [sys.executable, "-m", "marey", "bench", "pipeline", "--repeats", "1", "--json", *choice]
     terminal.show_lengths(file.name, list(measure_lengths(file, _parse_counts(loops), command)))
-    _show_machine()
+    terminal.show_machine()
 
 
 @bench.command("startup")
@@ -294,7 +310,7 @@ def bench_startup(repeats: Annotated[int, typer.Option(min=1, help="Runs; the qu
     }
     seconds = [time_python(arguments, repeats=repeats) for arguments in steps.values()]
     terminal.show_startup(dict(zip(steps, seconds, strict=True)))
-    _show_machine()
+    terminal.show_machine()
 
 
 @app.command()
@@ -361,17 +377,6 @@ def _annotate(engine: "Engine", file: Path, recognition: "Recognition", out: Pat
     terminal.say(f"wrote {out}")
 
 
-@contextlib.contextmanager
-def _training_extra() -> Iterator[None]:
-    """Say what to install when a package of the training extra is missing."""
-    try:
-        yield
-    except ImportError as error:
-        raise errors.ModelError(
-            f"this command needs the training extra: pip install 'marey[train]' ({error})"
-        ) from error
-
-
 def _parse_counts(text: str) -> list[int]:
     counts = [int(word) if word.strip().isdigit() else 0 for word in text.split(",")]
     if min(counts) < 1:
@@ -388,12 +393,6 @@ def _as_json(engine: "Engine", recognition: "Recognition", *, keypoints: bool) -
         recognition = dataclasses.replace(recognition, tracks=tracks)
     answer = answer_of(recognition, engine.recogniser, layout=engine.pose.layout, request_id="")
     return answer.model_dump(mode="json", exclude={"request_id"})
-
-
-def _show_machine() -> None:
-    from pipeline.benchmark import describe_machine
-
-    terminal.say(f"measured on {describe_machine()}")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     console.print()
 
 
+def show_line(text: str, *, style: str) -> None:
+    """Print a line to standard output, in colour where that is a terminal."""
+    Console(highlight=False, markup=False, soft_wrap=True).print(text, style=style)
+
+
 def show_recognition(name: str, recognition: "Recognition") -> None:
     """Print who did what, from when to when, and under it the warnings."""
     video = recognition.video
@@ -137,6 +142,13 @@ def show_startup(seconds: Mapping[str, float]) -> None:
     first_s = next(iter(seconds.values()))
     rows = [(name, f"{spent_s:.2f} s", f"{spent_s / first_s:.1f}") for name, spent_s in seconds.items()]
     show_table("", ("start of", "time", "ratio"), rows)
+
+
+def show_machine() -> None:
+    """Say what figures were measured on; they mean nothing without."""
+    from pipeline.benchmark import describe_machine
+
+    say(f"measured on {describe_machine()}")
 
 
 def show_findings(findings: "Sequence[Finding]") -> None:
