@@ -1,111 +1,136 @@
-// Send a video, show how far it is, and hand the answer or the problem on.
+// The page: a video or the camera goes in, and what comes of it is shown; one thing at a time.
 
-import { find, make, percent } from "./dom.js";
-import { clearResult, showResult } from "./result.js";
+import { isKeyProblem, useKey } from "./api.js";
+import { Choices } from "./choices.js";
+import { find, show } from "./dom.js";
+import { listenForKeys } from "./keys.js";
+import { Live } from "./live.js";
+import { clearProblem, showProblem } from "./problems.js";
+import { loadFigures, Review } from "./review.js";
+import { recognise } from "./upload.js";
 
-let running = null;
+const READY_MS = 2000;
 
-const describeService = async () => {
-  const ready = await fetch("/readyz");
-  find("service").textContent = ready.ok ? "ready" : (await ready.json()).detail;
-  const reply = await fetch("/v1/models", { headers: keyHeaders() });
-  if (reply.status === 401 || reply.status === 403) return askForKey();
-  if (!reply.ok) return;
-  const { models, poses } = await reply.json();
-  offer(find("model"), models.map((model) => model.name));
-  offer(find("pose"), poses);
-};
+const choices = new Choices();
+let work = null; // an AbortController while a video is sent and worked on
+let job = null;
+let review = null;
+let live = null;
+let nextLook = null; // at whether the service is ready
 
-const offer = (select, names) => {
-  const known = [...select.options].map((option) => option.value);
-  select.append(...names.filter((name) => !known.includes(name)).map((name) => new Option(name, name)));
-};
-
-const keyHeaders = () => (find("key").value ? { "X-API-Key": find("key").value } : {});
-
-const askForKey = () => {
-  find("key-field").hidden = false;
-};
-
-const optionsChosen = () => {
-  const fields = Object.fromEntries(new FormData(find("request")));
-  const options = { keypoints: "keypoints" in fields };
-  for (const name of ["model", "pose"]) if (fields[name]) options[name] = fields[name];
-  for (const name of ["threshold", "max_people"]) if (fields[name]) options[name] = Number(fields[name]);
-  return options;
-};
-
-const send = (file) => {
-  running?.abort();
-  clearResult();
-  find("problem").hidden = true;
-  const body = new FormData();
-  body.append("options", JSON.stringify(optionsChosen()));
-  body.append("file", file);
-  const request = (running = new XMLHttpRequest());
-  request.open("POST", "/v1/recognize");
-  for (const [name, text] of Object.entries(keyHeaders())) request.setRequestHeader(name, text);
-  request.upload.onprogress = (event) => showUpload(event.loaded / event.total);
-  request.upload.onload = () => showWork();
-  request.onload = () => finish(request, file);
-  request.onerror = () => showProblem({ title: "The service cannot be reached", detail: "Is it still running?" });
-  request.onloadend = () => {
-    if (running === request) find("progress").hidden = true;
-  };
-  request.send(body);
-};
-
-const finish = (request, file) => {
-  const answer = parse(request.responseText);
-  if (request.status === 200 && answer) return showResult(answer, file);
-  if (request.status === 401 || request.status === 403) askForKey();
-  showProblem(answer ?? { title: `The service answered ${request.status}`, detail: request.statusText });
-};
-
-const parse = (text) => {
+const open = async (file) => {
+  leave();
+  const mine = (work = new AbortController());
+  show("start", false);
   try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    const keep = (started) => (job = started);
+    const found = await recognise(file, choices.options, { signal: mine.signal, keep });
+    const figures = await loadFigures();
+    if (work === mine) review = new Review({ ...found, file, figures });
+  } catch (problem) {
+    if (work === mine) fail(problem, () => open(file));
+  } finally {
+    if (work === mine) show("progress", false);
   }
 };
 
-const showUpload = (share) => {
-  find("progress").hidden = false;
-  find("stage").textContent = `Sending, ${percent(share)}`;
-  find("bar").value = share;
+// Stop whatever goes on, take it off the page, and have the service forget it.
+const leave = () => {
+  work?.abort();
+  job?.remove();
+  review?.close();
+  live?.stop();
+  work = job = review = live = null;
+  clearProblem();
+  show("progress", false);
+  show("start");
 };
 
-const showWork = () => {
-  find("progress").hidden = false;
-  find("stage").textContent = "Looking for people and what they do";
-  find("bar").removeAttribute("value");
+const openCamera = async () => {
+  leave();
+  const mine = (live = new Live(choices.options, (problem) => {
+    if (live !== mine) return;
+    live = null;
+    show("start");
+    if (problem) fail(problem, openCamera);
+  }));
+  show("start", false);
+  try {
+    await mine.start();
+  } catch (problem) {
+    if (live !== mine) return;
+    live = null;
+    fail(problem, openCamera);
+  }
 };
 
-const showProblem = (problem) => {
-  const lines = [make("h2", { textContent: problem.title }), make("p", { textContent: problem.detail })];
-  if (problem.request_id) lines.push(make("p", { className: "quiet", textContent: `Request ${problem.request_id}` }));
-  find("problem").replaceChildren(...lines);
-  find("problem").hidden = false;
+const fail = (problem, again) => {
+  if (problem.name === "AbortError") return;
+  if (isKeyProblem(problem)) askForKey();
+  if (problem.kind === "lost" || problem.kind === "stream") lookLater();
+  show("start");
+  showProblem(problem, again);
+};
+
+const askForKey = () => {
+  show("key-field");
+  find("key").focus();
+};
+
+// Say whether the service can be sent work, and look again until it can.
+const describeService = async () => {
+  try {
+    const reply = await fetch("/readyz");
+    find("service").textContent = reply.ok ? "Ready" : (await reply.json()).detail;
+    find("service").className = reply.ok ? "ready" : "waiting";
+    if (reply.ok) return void (await loadChoices());
+  } catch {
+    find("service").textContent = "The service cannot be reached";
+    find("service").className = "waiting";
+  }
+  lookLater();
+};
+
+const lookLater = () => {
+  clearTimeout(nextLook);
+  nextLook = setTimeout(describeService, READY_MS);
+};
+
+const loadChoices = async () => {
+  try {
+    await choices.load();
+    if (!find("key-field").hidden) clearProblem();
+    show("key-field", false);
+  } catch (problem) {
+    fail(problem, loadChoices);
+  }
 };
 
 const acceptDrops = () => {
-  const drop = find("drop");
   for (const kind of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
-      drop.classList.toggle("over", kind === "dragover");
-      if (kind === "drop" && event.dataTransfer.files[0]) send(event.dataTransfer.files[0]);
+      find("drop").classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
     });
   }
 };
 
-find("request").addEventListener("submit", (event) => event.preventDefault());
-find("file").addEventListener("change", (event) => {
-  if (event.target.files[0]) send(event.target.files[0]);
-  event.target.value = "";
+find("start").addEventListener("submit", (event) => event.preventDefault());
+for (const id of ["file", "another"]) {
+  find(id).addEventListener("change", (event) => {
+    if (event.target.files[0]) open(event.target.files[0]);
+    event.target.value = "";
+  });
+}
+for (const id of ["cancel", "remove", "stop"]) find(id).addEventListener("click", leave);
+find("open-camera").addEventListener("click", openCamera);
+find("stage-play").addEventListener("click", () => review?.player.toggle());
+find("key-field").addEventListener("submit", (event) => {
+  event.preventDefault();
+  useKey(find("key").value);
+  loadChoices();
 });
-find("cancel").addEventListener("click", () => running?.abort());
-find("key").addEventListener("change", () => describeService());
+listenForKeys(() => review);
 acceptDrops();
 describeService();
