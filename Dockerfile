@@ -36,6 +36,7 @@ ENV PATH=/opt/marey/.venv/bin:$PATH \
     MAREY_PROVIDER=cpu \
     MAREY_CACHE=/var/lib/marey/weights \
     MAREY_MODEL_FOLDERS=/var/lib/marey/bundles \
+    MAREY_JOBS_FOLDER=/var/lib/marey/jobs \
     MAREY_LOG_JSON=true
 USER marey
 RUN marey doctor
@@ -64,6 +65,7 @@ ENV PATH=/opt/marey/.venv/bin:$PATH \
     MAREY_PROVIDER=cuda \
     MAREY_CACHE=/var/lib/marey/weights \
     MAREY_MODEL_FOLDERS=/var/lib/marey/bundles \
+    MAREY_JOBS_FOLDER=/var/lib/marey/jobs \
     MAREY_LOG_JSON=true
 USER marey
 RUN marey doctor

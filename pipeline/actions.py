@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.clips import Windower
 from pipeline.layouts import Layout
 from pipeline.people import People
-from pipeline.recognise import LARGEST_BATCH, Recogniser
+from pipeline.recognise import LARGEST_BATCH, ClipRecogniser, Recogniser
 from pipeline.segments import SegmentSettings
 from pipeline.values import Poses, Recognition, SkeletonClip, VideoInfo
 
@@ -77,11 +77,7 @@ class ActionReader:
         self.stopwatch = Stopwatch()
         self._recogniser, self._options = recogniser, options
         self._people = People(keep_keypoints=options.keypoints)
-        longest_s = recogniser.card.features.window_s
-        window_s = options.window_s or longest_s
-        if window_s > longest_s:
-            raise ValueError(f"window_s: model {recogniser.bundle.name!r} takes at most {longest_s} s, got {window_s}")
-        self._windower = Windower(layout, window_s=window_s, stride_s=options.stride_s)
+        self._windower = windower_for(recogniser, options, layout=layout)
         self._waiting: list[SkeletonClip] = []
 
     def see_size(self, size_wh: tuple[int, int] | None) -> None:
@@ -109,3 +105,12 @@ class ActionReader:
         waiting, self._waiting = self._waiting, []
         with self.stopwatch.time("recognise"):
             self._people.hear(self._recogniser.recognise(waiting, explain=self._options.explain))
+
+
+def windower_for(recogniser: ClipRecogniser, options: Options, *, layout: Layout) -> Windower:
+    """Return what cuts the windows that a recogniser takes; ``ValueError`` for windows longer than those."""
+    longest_s = recogniser.card.features.window_s
+    window_s = options.window_s or longest_s
+    if window_s > longest_s:
+        raise ValueError(f"window_s: model {recogniser.bundle.name!r} takes at most {longest_s} s, got {window_s}")
+    return Windower(layout, window_s=window_s, stride_s=options.stride_s)

@@ -1,8 +1,7 @@
 """The whole chain, one line a stage: decode, detect and pose, track, and then the actions.
 
 An ``Engine`` holds what is stateless and shared (the networks); a ``Stream`` holds what has memory and belongs to one
-video or camera, and its ``Follower`` the half of that which knows no actions. An engine may serve many streams at once,
-from many threads.
+video, a ``LiveStream`` what belongs to one camera. An engine may serve many streams at once, from many threads.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,61 +14,22 @@ from pipeline.actions import ActionReader, Options, Stopwatch
 from pipeline.bundle import DEFAULT_MODEL, Bundle, find_bundles
 from pipeline.errors import UnknownModel
 from pipeline.features import FeatureSpec
+from pipeline.follow import Follower, size_of_video
 from pipeline.layouts import layout_named
+from pipeline.live import LiveStream
 from pipeline.pose import PoseBackend, pose_backend
 from pipeline.recognise import Recogniser
-from pipeline.track import Tracker
 from pipeline.values import Frame, Poses, Recognition, SkeletonClip, VideoInfo
 from pipeline.video import Video
 
-__all__ = ["Engine", "Follower", "Options", "Stream", "bundle_named", "load_engine"]
+__all__ = ["Engine", "Options", "Stream", "bundle_named", "load_engine"]
 
 DEFAULT_POSE = "movenet"
 DEFAULT_OPTIONS = Options()
 
 
-class Follower:
-    """The first half of the chain for one video or camera: frames in, the people followed in each of them out."""
-
-    def __init__(self, pose: PoseBackend, *, max_people: int, stopwatch: Stopwatch) -> None:
-        self._pose, self._max_people, self._stopwatch = pose, max_people, stopwatch
-        self._tracker: Tracker | None = None
-
-    def follow(self, frames: Sequence[Frame]) -> list[Poses]:
-        """Take successive frames: search for people in the first and, where that is quicker, follow them in the rest.
-
-        Return who is followed in each frame, in px of the video.
-        """
-        if not frames:
-            return []
-        if self._tracker is None:
-            self._tracker = Tracker(layout=self._pose.layout, size_wh=size_of_video(frames[0]))
-        followed = self._track(self._tracker, frames[:1], self._find(frames[:1]))
-        if len(frames) > 1:
-            rest = frames[1:]
-            found = self._find_again(self._tracker, rest) if self._pose.needs_boxes else self._find(rest)
-            followed += self._track(self._tracker, rest, found)
-        return followed
-
-    def _find(self, frames: Sequence[Frame]) -> list[Poses]:
-        with self._stopwatch.time("pose"):
-            return self._pose.find(frames)
-
-    def _find_again(self, tracker: Tracker, frames: Sequence[Frame]) -> list[Poses]:
-        boxes = [tracker.predict_boxes(frame.time_s) * np.float32(frame.scale) for frame in frames]
-        with self._stopwatch.time("pose"):
-            return self._pose.follow(frames, boxes)
-
-    def _track(self, tracker: Tracker, frames: Sequence[Frame], found: Sequence[Poses]) -> list[Poses]:
-        with self._stopwatch.time("track"):
-            return [
-                tracker.update(surest(poses, self._max_people).rescaled(1 / frame.scale), frame.time_s)
-                for frame, poses in zip(frames, found, strict=True)
-            ]
-
-
 class Stream:
-    """One video or camera on its way through the chain: frames in, an answer at the end."""
+    """One video on its way through the chain: frames in, an answer at the end."""
 
     def __init__(self, pose: PoseBackend, recogniser: Recogniser, options: Options) -> None:
         self._reader = ActionReader(recogniser, options, layout=pose.layout)
@@ -102,8 +62,12 @@ class Engine:
         self.recogniser = recogniser
 
     def open_stream(self, options: Options = DEFAULT_OPTIONS) -> Stream:
-        """Begin a video or a camera."""
+        """Begin a video."""
         return Stream(self.pose, self.recogniser, options)
+
+    def open_live(self, options: Options = DEFAULT_OPTIONS) -> LiveStream:
+        """Begin a camera."""
+        return LiveStream(self.pose, self.recogniser, options)
 
     def recognise(
         self, video: Video, options: Options = DEFAULT_OPTIONS, *, on_progress: Callable[[float], None] | None = None
@@ -175,19 +139,6 @@ def bundle_named(name: str, folders: Sequence[Path] = ()) -> Bundle:
             f"unknown model {name!r}: expected one of {', '.join(sorted(bundles)) or '(none installed)'}"
         )
     return bundles[name]
-
-
-def size_of_video(frame: Frame) -> tuple[int, int]:
-    """Return the width and height of the video that a frame may be a smaller picture of, px."""
-    width, height = frame.size_wh
-    return round(width / frame.scale), round(height / frame.scale)
-
-
-def surest(poses: Poses, max_people: int) -> Poses:
-    """Keep the people whose boxes are surest, in their order."""
-    if len(poses) <= max_people:
-        return poses
-    return poses.select(np.sort(np.argsort(-poses.box_scores, kind="stable")[:max_people]))
 
 
 def _timed(frames: Iterator[Frame], stopwatch: Stopwatch) -> Iterator[Frame]:

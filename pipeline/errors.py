@@ -16,6 +16,7 @@ A caller's mistake is a ``ValueError``; these are for files, models and devices 
     +-- UnfitClip             skeletons lack what the model was trained on
     +-- DataError             a data set file is not as its format says
     +-- ExportError           an exported model does not agree with the trained one
+    +-- RemoteError           a service elsewhere cannot be reached, or refuses
 """
 
 
@@ -77,3 +78,7 @@ class DataError(MareyError):
 
 class ExportError(MareyError):
     """An exported model does not give what the trained one gives."""
+
+
+class RemoteError(MareyError):
+    """A service elsewhere cannot be reached, or refuses."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -19,6 +19,22 @@ INPUT = "clips"
 OUTPUTS = ("logits", "frame_attention", "joint_attention")
 # Larger batches gain nothing on a CPU and cost memory.
 LARGEST_BATCH = 64
+
+
+@runtime_checkable
+class ClipRecogniser(Protocol):
+    """What streams ask of a recogniser, so that something may stand between them and a ``Recogniser``."""
+
+    @property
+    def bundle(self) -> Bundle:
+        """Where it comes from."""
+
+    @property
+    def card(self) -> Card:
+        """What it expects and answers."""
+
+    def recognise(self, clips: Sequence[SkeletonClip], *, explain: bool = True) -> list[Prediction]:
+        """Return a prediction for each window, in order."""
 
 
 class Recogniser:

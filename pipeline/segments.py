@@ -42,6 +42,10 @@ class SegmentSettings:
     top_k: int = 5
     explain: bool = True
 
+    def threshold_of(self, label: str, card: Card) -> float:
+        """Return the probability at which an action begins."""
+        return self.threshold if self.threshold is not None else card.thresholds.get(label, DEFAULT_THRESHOLD)
+
 
 @dataclass(frozen=True, slots=True)
 class _Run:
@@ -145,10 +149,10 @@ def _find_runs(
     runs: list[_Run] = []
     for label in card.action_labels:
         label_id = card.labels.index(label)
-        threshold = (
-            settings.threshold if settings.threshold is not None else card.thresholds.get(label, DEFAULT_THRESHOLD)
-        )
+        threshold = settings.threshold_of(label, card)
         values = probabilities[:, label_id]
+        if not (values >= threshold).any():
+            continue
         rivals = np.delete(probabilities, label_id, axis=1).max(axis=1, initial=0.0)
         line = _Line(np.stack([values - settings.hold_share * threshold, values - rivals]), moments_s, seen_s)
         held = (line.margins >= 0).all(axis=0) & (winners == label_id)
@@ -204,6 +208,7 @@ def _describe(
     actions = [card.labels.index(label) for label in card.action_labels]
     best = sorted(actions, key=lambda label_id: -float(mean[label_id]))[: settings.top_k]
     chosen = predictions[run.first : run.last + 1] if settings.explain else ()
+    explained = [prediction for prediction in chosen if len(prediction.joint_attention)]
     return Segment(
         card.labels[run.label_id],
         run.label_id,
@@ -211,8 +216,8 @@ def _describe(
         run.start_s,
         run.end_s,
         tuple(LabelScore(card.labels[label_id], float(mean[label_id])) for label_id in best),
-        _key_frames(chosen, run, window_s=card.features.window_s),
-        _key_joints(chosen, card),
+        _key_frames(explained, run, window_s=card.features.window_s),
+        _key_joints(explained, card),
     )
 
 

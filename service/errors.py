@@ -6,20 +6,36 @@ The service's own errors::
     +-- BadRequest            the request cannot be understood
     |   +-- BadOptions        an option is unknown or out of range
     |   +-- EmptyUpload       there is nothing in it
+    |   +-- OutOfOrder        a frame is older than one before it
     +-- UnsupportedContent    the content type is none that is accepted
     +-- KeyMissing            a key is needed
     +-- KeyRefused            the key is not known
+    +-- OriginRefused         a page of somebody else asks
     +-- UploadTooSlow         the upload did not arrive in time
     +-- DeadlineExceeded      the work did not end in time
     +-- ClientGone            nobody waits for the answer any more
     +-- QueueFull             too many requests are waiting already
     +-- NotReady              the service cannot answer yet, or no more
+    +-- StreamRefused         a stream does what it may not
+    |   +-- StreamTooFast     it sends more frames than allowed
+    |   +-- StreamSilent      it sends none
+    |   +-- StreamUnread      it does not read its answers
+    +-- TooManyStreams        as many streams as may be open are
+    +-- JobsUnavailable       no jobs are taken here, or cannot be
+    |   +-- JobsFull          as many jobs as may be unfinished are
+    +-- UnknownJob            there is no job of that id, or no more
+    +-- NoResult              the job has none, or not yet
+    +-- KeyReused             an idempotency key came with another request before
+    +-- JobAbandoned          the service was killed each time that it worked on the job
+    +-- InsufficientStorage   the disk is full
 
 Errors of the pipeline (``pipeline/errors.py``) have their rows in the same table.
 """
 
+import errno
 import http
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -76,6 +92,10 @@ class EmptyUpload(BadRequest):
     """There is nothing in the upload."""
 
 
+class OutOfOrder(BadRequest):
+    """A frame's number or time is not above the one before it."""
+
+
 class UnsupportedContent(ServiceError):
     """The content type is none of those that are accepted."""
 
@@ -86,6 +106,10 @@ class KeyMissing(ServiceError):
 
 class KeyRefused(ServiceError):
     """The key is not among those that are known."""
+
+
+class OriginRefused(ServiceError):
+    """A page that this service did not serve wants to open a stream."""
 
 
 class UploadTooSlow(ServiceError):
@@ -112,6 +136,56 @@ class NotReady(ServiceError):
     """The service cannot answer yet, or no longer."""
 
 
+class StreamRefused(ServiceError):
+    """A stream does what it may not."""
+
+
+class StreamTooFast(StreamRefused):
+    """It sends more frames than allowed."""
+
+
+class StreamSilent(StreamRefused):
+    """It sends no frames."""
+
+
+class StreamUnread(StreamRefused):
+    """It does not read what it is sent."""
+
+
+class TooManyStreams(ServiceError):
+    """As many streams as may be open are."""
+
+
+class JobsUnavailable(ServiceError):
+    """No jobs are taken by this deployment, or its folder for them cannot be used."""
+
+
+class JobsFull(JobsUnavailable):
+    """As many jobs as may be unfinished are."""
+
+    retry_after_s = 60
+
+
+class UnknownJob(ServiceError):
+    """There is no job of that id, or no more."""
+
+
+class NoResult(ServiceError):
+    """The job has no result, or not yet."""
+
+
+class KeyReused(ServiceError):
+    """The idempotency key came with another request before."""
+
+
+class JobAbandoned(ServiceError):
+    """The service was killed each time that it worked on the job."""
+
+
+class InsufficientStorage(ServiceError):
+    """The disk is full."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What all problems of one error class have in common."""
@@ -131,10 +205,18 @@ KINDS: Mapping[type[Exception], Kind] = {
     BadRequest: Kind(400, "bad-request", "The request cannot be understood"),
     BadOptions: Kind(400, "bad-options", "Bad options"),
     EmptyUpload: Kind(400, "empty-upload", "Empty upload"),
+    OutOfOrder: Kind(400, "out-of-order", "A frame came out of order"),
     KeyMissing: Kind(401, "key-missing", "An API key is needed"),
     KeyRefused: Kind(403, "key-refused", "The API key is not known"),
+    OriginRefused: Kind(403, "origin-refused", "Pages of other services may not stream"),
+    StreamRefused: Kind(403, "stream-refused", "Not allowed in a stream"),
     pipeline.UnknownModel: Kind(404, "unknown-model", "Unknown model"),
     UploadTooSlow: Kind(408, "upload-too-slow", "The upload took too long"),
+    StreamSilent: Kind(408, "idle", "No frames came"),
+    StreamUnread: Kind(408, "unread", "The answers are not read"),
+    UnknownJob: Kind(404, "unknown-job", "Unknown job"),
+    NoResult: Kind(409, "no-result", "The job has no result"),
+    KeyReused: Kind(409, "key-reused", "The idempotency key belongs to another request"),
     pipeline.WeightsMissing: Kind(409, "weights-missing", "Weights must be pulled first"),
     pipeline.LimitExceeded: Kind(413, "limit-exceeded", "Larger than allowed"),
     UnsupportedContent: Kind(415, "unsupported-content", "Unsupported content type"),
@@ -142,14 +224,20 @@ KINDS: Mapping[type[Exception], Kind] = {
     pipeline.VideoError: Kind(422, "undecodable", "The video cannot be decoded"),
     pipeline.Undecodable: Kind(422, "undecodable", "The video cannot be decoded"),
     pipeline.UnfitClip: Kind(422, "unfit-skeletons", "Skeletons that the model does not take"),
+    StreamTooFast: Kind(429, "too-fast", "Too many frames a second"),
     ClientGone: Kind(CLIENT_CLOSED_REQUEST, "client-gone", "The client hung up"),
     Exception: Kind(500, "internal", "Something went wrong here"),
+    JobAbandoned: Kind(500, "job-abandoned", "The job was given up"),
     pipeline.BrokenBundle: Kind(500, "broken-model", "The model is broken"),
     pipeline.SourceLost: Kind(502, "source-lost", "The source went away"),
     QueueFull: Kind(503, "queue-full", "Too many requests are waiting"),
     NotReady: Kind(503, "not-ready", "Not ready"),
+    TooManyStreams: Kind(503, "too-many-streams", "Too many streams are open"),
+    JobsUnavailable: Kind(503, "jobs-unavailable", "No jobs are taken here"),
+    JobsFull: Kind(503, "jobs-full", "Too many jobs are unfinished"),
     pipeline.ProviderMissing: Kind(503, "provider-missing", "The device asked for is not there"),
     DeadlineExceeded: Kind(504, "deadline-exceeded", "The work took too long"),
+    InsufficientStorage: Kind(507, "insufficient-storage", "The disk is full"),
 }
 
 
@@ -187,11 +275,22 @@ def headers_of(error: Exception) -> dict[str, str]:
     """Return the headers that belong to an error's answer."""
     if isinstance(error, HTTPException):
         return dict(error.headers or {})
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFull | JobsFull):
         return {"Retry-After": str(error.retry_after_s)}
     if isinstance(error, KeyMissing):
         return {"WWW-Authenticate": "Bearer"}
     return {}
+
+
+@contextmanager
+def telling_full_disk() -> Iterator[None]:
+    """Raise ``InsufficientStorage`` where the disk turns out to be full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InsufficientStorage("the disk has no room for this; send less, or try again later") from error
 
 
 def faults_in(error: ValidationError, known: Sequence[str] = ()) -> tuple[Fault, ...]:

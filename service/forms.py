@@ -25,6 +25,7 @@ class _Part:
     header_name: bytearray = field(default_factory=bytearray)
     header_value: bytearray = field(default_factory=bytearray)
     name: str = ""
+    file_name: str = ""
 
 
 class Form:
@@ -40,6 +41,7 @@ class Form:
         if not boundary:
             raise BadRequest("expected a boundary in the content type of multipart/form-data, got none")
         self.num_file_bytes = 0
+        self.file_name = ""
         self.options = b""
         self._spool = spool
         self._part = _Part()
@@ -88,6 +90,7 @@ class Form:
         if self._part.header_name.lower() == b"content-disposition":
             disposition = parse_options_header(self._part.header_value.decode("latin-1"))[1]
             self._part.name = disposition.get(b"name", b"").decode("utf-8", "replace")
+            self._part.file_name = disposition.get(b"filename", b"").decode("utf-8", "replace")
         self._part.header_name.clear()
         self._part.header_value.clear()
 
@@ -98,6 +101,8 @@ class Form:
         if name in self._seen:
             raise BadRequest(f"expected one part `{name}`, got another")
         self._seen.append(name)
+        if name == "file":
+            self.file_name = self._part.file_name
 
     def _add_content(self, chunk: bytes, start: int, end: int) -> None:
         if self._part.name == "file":

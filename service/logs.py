@@ -12,10 +12,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import kind_of, problem_response
+from service.metrics import Metrics
 from service.settings import Settings
 
 REQUEST_ID_HEADER = "X-Request-ID"
 OK = 200
+# They log addresses, those of webhooks included, which may hold a secret, and what events tell of a job.
+TELLTALES = ("httpx", "httpcore", "sse_starlette")
 # Ids of clients are kept where they cannot break a log line.
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -44,6 +47,8 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    for name in TELLTALES:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _rendering(as_json: bool) -> list[structlog.typing.Processor]:
@@ -69,13 +74,15 @@ class _Exchange:
 
 
 class RequestLog:
-    """Give each request an id, turn what nobody foresaw into a problem, and write one line when it is over."""
+    """Give each request an id, turn what nobody foresaw into a problem; write one line and count it when it is over."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
+        if scope["type"] == "websocket":
+            scope.setdefault("state", {})["request_id"] = _request_id(Headers(scope=scope))
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -102,6 +109,14 @@ class RequestLog:
                 await problem_response(error, request_id=exchange.request_id)(scope, receive, send_named)
         finally:
             _write_line(scope, exchange)
+            self._count(scope, exchange)
+
+    def _count(self, scope: Scope, exchange: _Exchange) -> None:
+        route = getattr(scope.get("route"), "path", None)
+        seconds = time.perf_counter() - exchange.started_s
+        self._metrics.saw_request(method=scope["method"], route=route, status=exchange.status, seconds=seconds)
+        if problem := scope["state"].get("problem"):
+            self._metrics.saw_problem(problem)
 
 
 def _request_id(headers: Headers) -> str:

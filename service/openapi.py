@@ -42,22 +42,28 @@ def option_parameters() -> list[Description]:
     ]
 
 
-def recognize_body() -> Description:
-    """Describe the three bodies of a recognition."""
-    options = RecognizeOptions.model_json_schema()
+def video_body() -> Description:
+    """Describe the two bodies that hold a video."""
     video = {"type": "string", "format": "binary"}
     return {
         "required": True,
         "content": {
             FORM: {
-                "schema": _thing(file=video, options=options, required=("file",)),
+                "schema": _thing(file=video, options=RecognizeOptions.model_json_schema(), required=("file",)),
                 "encoding": {"options": {"contentType": JSON}},
             },
             BYTES: {"schema": video},
             "video/*": {"schema": video},
-            JSON: {"schema": _thing(skeletons=Skeletons.model_json_schema(), options=options, required=("skeletons",))},
         },
     }
+
+
+def recognize_body() -> Description:
+    """Describe the three bodies of a recognition: those with a video, and skeletons."""
+    skeletons, options = Skeletons.model_json_schema(), RecognizeOptions.model_json_schema()
+    body = video_body()
+    body["content"][JSON] = {"schema": _thing(skeletons=skeletons, options=options, required=("skeletons",))}
+    return body
 
 
 def _thing(*, required: Sequence[str], **properties: Description) -> Description:

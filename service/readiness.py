@@ -1,5 +1,7 @@
 """Whether the service may be sent work: every network has answered once, on the device that was asked for."""
 
+import threading
+
 import structlog
 
 from service.engines import Engines
@@ -15,6 +17,7 @@ class Readiness:
     def __init__(self, settings: Settings, engines: Engines) -> None:
         self._settings = settings
         self._engines = engines
+        self._tried = threading.Event()
         self._obstacle: str | None = "the models have not answered yet; try again in a moment"
 
     def warm_up(self) -> None:
@@ -26,6 +29,12 @@ class Readiness:
             self._obstacle = f"the models did not answer when they were tried: {error}"
         else:
             self._obstacle = None
+        finally:
+            self._tried.set()
+
+    def wait(self) -> None:
+        """Wait until the networks have been tried, however that ended."""
+        self._tried.wait()
 
     def check(self) -> None:
         """Raise ``NotReady`` with the reason if no work should be sent."""

@@ -3,15 +3,18 @@
 import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
-from pipeline.engine import Options
+from pipeline.features import FeatureSpec
 from pipeline.layouts import LAYOUTS
 from pipeline.values import SkeletonClip
 from service.errors import BadOptions, Fault, faults_in
+
+if TYPE_CHECKING:
+    from pipeline.actions import Options
 
 MAX_SKELETON_PEOPLE = 100
 # A body may be wrong in a million places; whoever sent it needs to read of a few.
@@ -22,8 +25,8 @@ Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
 Score = Annotated[float, Field(ge=0, le=1)]
 
 
-class RecognizeOptions(BaseModel):
-    """What a request may choose. What is left out is decided by the deployment or by the model's card."""
+class ActionOptions(BaseModel):
+    """What requests and streams alike may choose; the deployment or the model's card decides on what is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,8 +37,13 @@ class RecognizeOptions(BaseModel):
     window_s: Finite | None = Field(default=None, ge=0.1, le=60, description="Seconds that the model sees at once.")
     stride_s: Finite = Field(default=0.25, ge=0.05, le=60, description="Seconds from one window to the next.")
     max_people: int = Field(default=10, ge=1, le=100, description="People to follow at once.")
-    keypoints: bool = Field(default=False, description="Return keypoints and boxes of every person.")
     explain: bool = Field(default=True, description="Return the moments and joints that decided.")
+
+
+class RecognizeOptions(ActionOptions):
+    """What a request for a video or skeletons may choose."""
+
+    keypoints: bool = Field(default=False, description="Return keypoints and boxes of every person.")
 
     @classmethod
     def read(cls, fields: Mapping[str, object]) -> "RecognizeOptions":
@@ -45,8 +53,10 @@ class RecognizeOptions(BaseModel):
         except ValidationError as error:
             raise BadOptions(faults_in(error, known=tuple(cls.model_fields))) from error
 
-    def for_engine(self) -> Options:
+    def for_engine(self) -> "Options":
         """Return what the engine understands of them."""
+        from pipeline.actions import Options  # clients know these classes without loading an engine
+
         return Options(**self.model_dump(exclude={"model", "pose"}))
 
 
@@ -138,6 +148,18 @@ def options_given(query: Sequence[tuple[str, str]], body: Mapping[str, object]) 
             raise BadOptions([Fault(field=name, expected="to be given once", got="it twice")])
         given[name] = text
     return RecognizeOptions.read(given)
+
+
+def refuse_wide(options: ActionOptions, features: FeatureSpec) -> None:
+    """Check options against the window that a model sees at once; ``BadOptions`` if they are wider."""
+    widest_s = features.window_s
+    if options.window_s is not None and options.window_s > widest_s:
+        expected = f"at most the {widest_s:g} s that the model sees at once"
+        raise BadOptions([Fault(field="window_s", expected=expected, got=f"{options.window_s:g}")])
+    window_s = options.window_s or widest_s
+    if options.stride_s > window_s:
+        expected = f"at most the {window_s:g} s of a window"
+        raise BadOptions([Fault(field="stride_s", expected=expected, got=f"{options.stride_s:g}")])
 
 
 def options_in(text: bytes) -> dict[str, object]:

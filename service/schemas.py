@@ -4,14 +4,17 @@
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from pipeline.bundle import Bundle
 from pipeline.layouts import Layout
-from pipeline.recognise import Recogniser
 from pipeline.values import F32, F64, Recognition, Segment, Track, Trajectory, VideoInfo
+
+if TYPE_CHECKING:  # clients know these classes without loading a recogniser
+    from pipeline.recognise import Recogniser
 
 # Milliseconds, a hundredth of a pixel and four digits of a probability: more is noise that costs bytes.
 TIME_DIGITS, PIXEL_DIGITS, SCORE_DIGITS = 3, 2, 4
@@ -145,13 +148,27 @@ class Models(BaseModel):
     default_pose: str
 
 
+class LayoutAnswer(BaseModel):
+    """Joints by name, and limbs as pairs of their places in `joints`."""
+
+    name: str
+    joints: list[str]
+    limbs: list[tuple[int, int]]
+
+
+class Layouts(BaseModel):
+    """Every layout that keypoints may have."""
+
+    layouts: list[LayoutAnswer]
+
+
 class Health(BaseModel):
     """Whether the service lives or may be sent work."""
 
     status: str = Field(examples=["ready"])
 
 
-def answer_of(recognition: Recognition, recogniser: Recogniser, *, layout: Layout, request_id: str) -> Answer:
+def answer_of(recognition: Recognition, recogniser: "Recogniser", *, layout: Layout, request_id: str) -> Answer:
     """Express a recognition as JSON; ``layout`` is that of the returned keypoints."""
     return Answer(
         request_id=request_id,
@@ -208,12 +225,13 @@ def _track_answer(track: Track, layout: Layout) -> TrackAnswer:
         track_id=track.track_id,
         start_s=round(track.start_s, TIME_DIGITS),
         end_s=round(track.end_s, TIME_DIGITS),
-        segments=[_segment_answer(segment) for segment in track.segments],
-        keypoints=None if track.trajectory is None else _keypoints(track.trajectory, layout),
+        segments=[segment_of(segment) for segment in track.segments],
+        keypoints=None if track.trajectory is None else keypoints_of(track.trajectory, layout),
     )
 
 
-def _segment_answer(segment: Segment) -> SegmentAnswer:
+def segment_of(segment: Segment) -> SegmentAnswer:
+    """Express one action as JSON."""
     return SegmentAnswer(
         label=segment.label,
         label_id=segment.label_id,
@@ -228,7 +246,8 @@ def _segment_answer(segment: Segment) -> SegmentAnswer:
     )
 
 
-def _keypoints(trajectory: Trajectory, layout: Layout) -> Keypoints:
+def keypoints_of(trajectory: Trajectory, layout: Layout) -> Keypoints:
+    """Express a person's joints as JSON."""
     points = np.concatenate(
         [_rounded(trajectory.keypoints, PIXEL_DIGITS), _rounded(trajectory.scores, SCORE_DIGITS)[..., None]], axis=-1
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import KeyMissing, KeyRefused
@@ -43,14 +43,23 @@ def require_key(
         KeyRefused: it is none of the deployment's.
 
     """
-    keys = service.settings.api_keys
+    check_key(key or (bearer.credentials if bearer else None), service.settings.api_keys)
+
+
+def check_key(given: str | None, keys: Sequence[SecretStr]) -> None:
+    """Let a key pass that is among ``keys``, and everybody where there are none; raises as ``require_key``."""
     if not keys:
         return
-    given = key or (bearer.credentials if bearer else None)
     if not given:
         raise KeyMissing("expected an API key in the header X-API-Key or as a bearer token, got none")
     if not is_known_key(given, keys):
         raise KeyRefused("expected an API key of this deployment; the one given is not")
+
+
+def key_in_headers(headers: Headers) -> str | None:
+    """Return the key that a request carries, as ``require_key`` finds it."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return headers.get("x-api-key") or (token if scheme.lower() == "bearer" else None)
 
 
 def is_known_key(given: str, keys: Sequence[SecretStr]) -> bool:

@@ -6,6 +6,7 @@ from service.app import create_app
 from service.engines import settings_loader
 from service.logs import configure_logging
 from service.settings import Settings
+from service.streams.carrier import websocket_options
 
 # Seconds that requests in flight have to end once the service is told to stop.
 GRACE_S = 10
@@ -23,4 +24,5 @@ def run(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        **websocket_options(settings),
     )

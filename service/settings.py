@@ -6,14 +6,13 @@ contradict each other or are misspelt stop the service from starting, with a mes
 
 import ipaddress
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.cameras.addresses import check_cameras, check_webhooks, parse_cameras
+from service.cameras.addresses import Cameras, EventsFile, Webhooks
 
 ENV_PREFIX = "MAREY_"
 MEBIBYTE = 1024 * 1024
@@ -80,9 +79,9 @@ class Settings(BaseSettings):
     job_max_seconds: Seconds = 4 * 3600.0
     job_keep_hours: Seconds = 24.0
 
-    cameras: Annotated[Mapping[str, str], NoDecode] = Field(default={}, repr=False)
-    camera_events: Path | None = None
-    webhooks: Annotated[tuple[str, ...], NoDecode] = Field(default=(), repr=False)
+    cameras: Cameras = Field(default={}, repr=False)
+    camera_events: EventsFile | None = None
+    webhooks: Webhooks = Field(default=(), repr=False)
     webhook_secret: SecretStr | None = None
 
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
@@ -127,30 +126,6 @@ class Settings(BaseSettings):
         if secret is not None:
             _check_secret(secret, "the secret")
         return secret
-
-    @field_validator("webhooks")
-    @classmethod
-    def _check_webhooks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        check_webhooks(addresses)
-        return addresses
-
-    @field_validator("cameras", mode="before")
-    @classmethod
-    def _read_cameras(cls, cameras: object) -> object:
-        return parse_cameras(cameras) if isinstance(cameras, str) else cameras
-
-    @field_validator("cameras")
-    @classmethod
-    def _check_cameras(cls, cameras: Mapping[str, str]) -> Mapping[str, str]:
-        check_cameras(cameras)
-        return cameras
-
-    @field_validator("camera_events")
-    @classmethod
-    def _check_events_file(cls, path: Path | None) -> Path | None:
-        if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise ValueError(f"expected a file in a folder that is there, got {path}")
-        return path
 
     @model_validator(mode="before")
     @classmethod

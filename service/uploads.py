@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 from starlette.requests import Request
 
 from pipeline.errors import LimitExceeded
-from service.errors import BadRequest, EmptyUpload, UnsupportedContent
+from service.errors import BadRequest, EmptyUpload, UnsupportedContent, telling_full_disk
 from service.forms import Form
 from service.requests import options_in
 from service.settings import Settings
@@ -25,11 +25,12 @@ CHUNK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What came: a video's bytes from the start, or a JSON body, and the options of the form."""
+    """What came: a video's bytes from the start, or a JSON body, and the options and the file's name in the form."""
 
     content: BinaryIO
     is_json: bool
     options: dict[str, object]
+    file_name: str
 
 
 def new_spool(settings: Settings) -> BinaryIO:
@@ -45,27 +46,22 @@ async def receive_upload(request: Request, settings: Settings, *, spool: BinaryI
         LimitExceeded: the body is larger than allowed; its rest is not read.
         EmptyUpload: there is nothing in it.
         BadRequest: the form is malformed, or its options are not JSON.
+        InsufficientStorage: the disk is full.
 
     """
-    media_type = _media_type(request)
+    media_type = media_type_of(request)
     chunks = _counted(request, *_byte_limit(media_type, settings))
-    options = await _store(chunks, spool, request.headers["content-type"] if media_type == FORM else None)
+    form = Form(request.headers["content-type"], spool) if media_type == FORM else None
+    with telling_full_disk():
+        async for chunk in chunks:
+            await asyncio.to_thread((form or spool).write, chunk)
+    if form:
+        form.close()
     if spool.tell() == 0:
         raise EmptyUpload("expected a video, got 0 bytes")
     spool.seek(0)
-    return Upload(spool, media_type == JSON, options)
-
-
-async def _store(chunks: AsyncIterator[bytes], spool: BinaryIO, form_type: str | None) -> dict[str, object]:
-    if form_type is None:
-        async for chunk in chunks:
-            await asyncio.to_thread(spool.write, chunk)
-        return {}
-    form = Form(form_type, spool)
-    async for chunk in chunks:
-        await asyncio.to_thread(form.write, chunk)
-    form.close()
-    return options_in(form.options) if form.options else {}
+    options = options_in(form.options) if form and form.options else {}
+    return Upload(spool, media_type == JSON, options, form.file_name if form else "")
 
 
 async def _counted(request: Request, max_bytes: int, limit: str) -> AsyncIterator[bytes]:
@@ -97,7 +93,7 @@ def _byte_limit(media_type: str, settings: Settings) -> tuple[int, str]:
     return settings.max_bytes, "bytes"
 
 
-def _media_type(request: Request) -> str:
+def media_type_of(request: Request) -> str:
     """Return the declared content type, which says how to read a body but not whether it is a video."""
     media_type = request.headers.get("content-type", BYTES).partition(";")[0].strip().lower()
     if media_type in (FORM, JSON, BYTES) or media_type.startswith("video/"):

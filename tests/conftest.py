@@ -1,5 +1,6 @@
 """What many tests share: the real clips, weights and data beside the project."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,14 @@ def shared(request: pytest.FixtureRequest) -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs ../shared: this would have checked the test's claim on real files")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what a service under test stores away from the data of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture

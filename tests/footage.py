@@ -23,7 +23,9 @@ def write_film(path: Path, *, seconds: float = 2.0, fps: int = 15, shade: int = 
     return path
 
 
-def cut_film(source: Path, out: Path, *, start_s: float, end_s: float, side_px: int = 256) -> Path:
+def cut_film(
+    source: Path, out: Path, *, start_s: float, end_s: float, side_px: int = 256, codec: str = "libx264"
+) -> Path:
     """Cut a piece out of a video, made smaller."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with av.open(source) as reader, av.open(out, "w") as output:
@@ -31,10 +33,10 @@ def cut_film(source: Path, out: Path, *, start_s: float, end_s: float, side_px: 
         scale = min(1.0, side_px / max(taken.width, taken.height))
         size_wh = int(taken.width * scale) // 2 * 2, int(taken.height * scale) // 2 * 2
         rate = Fraction(taken.average_rate or 30)
-        stream = _add_stream(output, "libx264", rate, size_wh)
+        stream = _add_stream(output, codec, rate, size_wh)
         pictures = (picture for picture in reader.decode(taken) if start_s <= (picture.time or 0.0) < end_s)
         for index, picture in enumerate(pictures):
-            small = picture.reformat(*size_wh, format="yuv420p")
+            small = picture.reformat(*size_wh, format=stream.pix_fmt)
             small.pts, small.time_base = index, 1 / rate
             output.mux(stream.encode(small))
         output.mux(stream.encode())
@@ -48,4 +50,6 @@ def _add_stream(
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = size_wh
     stream.pix_fmt = "yuv420p"
+    if codec == "mjpeg":
+        stream.pix_fmt, stream.bit_rate = "yuvj420p", 16_000_000  # it spends little by itself
     return stream

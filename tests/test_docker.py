@@ -30,7 +30,7 @@ SERVICE_KEYS = {
 }
 HEALTHCHECK_KEYS = {"test", "interval", "timeout", "retries", "start_period"}
 # Where a container keeps things is the image's business.
-FIXED_SETTINGS = {"host", "port", "cache", "model_folders"}
+FIXED_SETTINGS = {"host", "port", "cache", "model_folders", "jobs_folder"}
 
 
 @dataclass(frozen=True)

@@ -52,20 +52,20 @@ def make_targets() -> set[str]:
 def resolve(words: list[str]) -> tuple[Any, list[str]]:
     """Walk down the command tree; return the command that the words name, and the words left over."""
     command: Any = typer.main.get_command(marey.app)
-    group = ""
+    names: list[str] = []
     while words and hasattr(command, "commands") and not words[0].startswith("-"):
         assert words[0] in command.commands, f"marey has no command {words[0]!r}"
         if inspect.unwrap(command.commands[words[0]].callback) is marey._forward:
-            return training_command(group, words[0]), words[1:]
-        group, command, words = words[0], command.commands[words[0]], words[1:]
+            return forwarded_command(*names, words[0]), words[1:]
+        names, command, words = [*names, words[0]], command.commands[words[0]], words[1:]
     return command, words
 
 
-def training_command(group: str, name: str) -> Any:
-    module = marey.TRAINING_MODULES[group]
+def forwarded_command(*names: str) -> Any:
+    module = marey.module_of(" ".join(names))
     commands = pytest.importorskip(module, reason="needs the training extra: this would have checked its options")
     tree: Any = typer.main.get_command(commands.app)
-    return tree.commands[name]
+    return tree.commands[names[-1]]
 
 
 def options_of(command: Any) -> set[str]:

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.actions import Options, Stopwatch
-from pipeline.engine import DEFAULT_POSE, Follower
+from pipeline.engine import DEFAULT_POSE
 from pipeline.errors import VideoError
+from pipeline.follow import Follower
 from pipeline.pose import PoseBackend, pose_backend
 from pipeline.pose.cache import default_cache
 from pipeline.pose.registry import weights_of_backends

@@ -11,7 +11,7 @@ All state is in the object: one tracker a stream, and nothing is shared between 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from pipeline.layouts import Layout
 from pipeline.track.association import (
@@ -27,7 +27,7 @@ from pipeline.track.association import (
     visible_joints,
 )
 from pipeline.track.tracks import Tracks
-from pipeline.values import B1, F32, F64, I64, UNTRACKED, Poses
+from pipeline.values import B1, F64, I64, UNTRACKED, Poses
 
 BORDER = 0.05  # a box nearer to the border than this share of its side touches it
 
@@ -120,13 +120,13 @@ class Tracker:
         followed = places >= 0
         return people.select(followed).with_track_ids(ids[places[followed]])
 
-    def predict_boxes(self, time_s: float) -> Float32[F32, "M 4"]:
-        """Return where the people seen at the last update should be at a time (px, no margin), by rising id.
+    @property
+    def present(self) -> Tracks:
+        """The people seen at the last update, by rising id.
 
-        People missed at the last update are left out: a pose looked for in an empty box is always found.
+        People missed then are left out: a pose looked for in an empty box is always found.
         """
-        present = self._tracks.select(self._tracks.seen_s == self._time_s)
-        return present.expected(time_s)[0].boxes_xyxy
+        return self._tracks.select(self._tracks.seen_s == self._time_s)
 
     def _find_places(self, people: Poses, time_s: float) -> Int64[I64, " M"]:
         """Return each person's row in the tracks, or -1."""

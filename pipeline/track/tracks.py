@@ -52,6 +52,10 @@ class Tracks:
         confidence = np.ones(len(self), np.float32)
         return Poses(self.keypoints + moved, self.scores, states.boxes_xyxy, confidence, self.ids), states.spread
 
+    def boxes_at(self, time_s: float) -> Float32[F32, "M 4"]:
+        """Return where the people should be at a time (px, no margin)."""
+        return self.expected(time_s)[0].boxes_xyxy
+
     def seen_again(self, poses: Poses, time_s: float, *, confident: Bool[B1, " M"]) -> "Tracks":
         """Take in where each of these people, row by row, was seen."""
         return replace(

@@ -15,9 +15,9 @@ from pipeline.errors import LimitExceeded
 from pipeline.layouts import Layout
 from pipeline.values import Recognition, SkeletonClip
 from pipeline.video import VideoLimits, open_video
-from service.errors import BadOptions, ClientGone, Fault, UploadTooSlow
+from service.errors import ClientGone, UploadTooSlow
 from service.openapi import option_parameters, problems, recognize_body
-from service.requests import RecognizeOptions, SkeletonRequest, options_given
+from service.requests import RecognizeOptions, SkeletonRequest, options_given, refuse_wide
 from service.schemas import Answer, answer_of
 from service.security import require_key
 from service.settings import Settings
@@ -90,17 +90,6 @@ def _refuse_long(clip: SkeletonClip, settings: Settings) -> None:
         )
 
 
-def _refuse_wide(options: RecognizeOptions, engine: Engine) -> None:
-    widest_s = engine.recogniser.card.features.window_s
-    if options.window_s is not None and options.window_s > widest_s:
-        expected = f"at most the {widest_s:g} s that the model sees at once"
-        raise BadOptions([Fault(field="window_s", expected=expected, got=f"{options.window_s:g}")])
-    window_s = options.window_s or widest_s
-    if options.stride_s > window_s:
-        expected = f"at most the {window_s:g} s of a window"
-        raise BadOptions([Fault(field="stride_s", expected=expected, got=f"{options.stride_s:g}")])
-
-
 async def _hang_up(request: Request) -> None:
     """Return once the client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -111,10 +100,11 @@ def _work_off(order: Order, service: Service, request_id: str, turn: Turn) -> by
     """Do what was ordered, in a thread; the answer's JSON is made here too, for keypoints can be many."""
     started_s = time.perf_counter()
     engine = service.engines.engine(order.options.model, order.options.pose)
-    _refuse_wide(order.options, engine)
+    refuse_wide(order.options, engine.recogniser.card.features)
     recognition, layout = _recognise(order, engine, service.settings, turn)
     spent_ms = (time.perf_counter() - started_s) * 1000
     timings_ms = {**recognition.timings_ms, "queue": turn.waited_ms, "total": turn.waited_ms + spent_ms}
+    service.metrics.saw_timings(timings_ms)
     recognition = replace(recognition, timings_ms=timings_ms)
     answer = answer_of(recognition, engine.recogniser, layout=layout, request_id=request_id)
     return answer.model_dump_json().encode()

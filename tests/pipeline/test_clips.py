@@ -9,7 +9,7 @@ from factories import COCO17, make_figure, make_poses, make_times
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.clips import Windower
+from pipeline.clips import PREVIEW_SHARE, Windower
 from pipeline.values import F64, Poses, SkeletonClip
 
 Sights = Mapping[int, tuple[float, float]]  # when each person comes and goes
@@ -71,6 +71,18 @@ def test_a_window_comes_as_soon_as_it_is_complete() -> None:
     for time_s in make_times(4):
         for clip in windower.push(people_at(time_s, {1: (0, 4)}), time_s):
             assert clip.end_s <= time_s < clip.end_s + 0.1
+
+
+def test_a_window_may_be_looked_at_when_most_of_it_has_gone_by() -> None:
+    windower = Windower(COCO17, window_s=2.0, stride_s=0.25)
+    for time_s in make_times(4):
+        complete = windower.push(people_at(time_s, {1: (0, 4)}), time_s)
+        early = windower.preview(time_s)
+        assert all(clip.end_s <= time_s for clip in complete)
+        assert all(clip.start_s + PREVIEW_SHARE * 2.0 <= time_s < clip.end_s for clip in early)
+        assert [clip.times_s[-1] for clip in early] == [time_s] * len(early)
+        assert min(centres(early), default=windower.next_s) >= windower.next_s
+        assert len(early) >= 2 or time_s < 1.5
 
 
 def test_somebody_gets_windows_from_first_to_last_sight() -> None:

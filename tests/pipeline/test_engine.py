@@ -22,8 +22,9 @@ from factories import (
 )
 
 from pipeline import engine as engine_module
-from pipeline.engine import Engine, Options, Stream, bundle_named, load_engine, surest
+from pipeline.engine import Engine, Options, Stream, bundle_named, load_engine
 from pipeline.errors import UnknownModel
+from pipeline.follow import surest
 from pipeline.layouts import LAYOUTS, Layout, map_joints
 from pipeline.pose import PoseBackend
 from pipeline.recognise import Recogniser

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import av
+import factories
 import httpx
 import numpy as np
 import pytest
@@ -21,22 +22,65 @@ import uvicorn
 from fastapi import FastAPI
 
 from pipeline.bundle import Bundle, Card
-from pipeline.engine import Options
+from pipeline.engine import Engine, Options
 from pipeline.features import FeatureSpec
 from pipeline.layouts import LAYOUTS
-from pipeline.values import LabelScore, Recognition, Segment, Track, Trajectory, VideoInfo
+from pipeline.recognise import Recogniser
+from pipeline.values import (
+    Frame,
+    LabelScore,
+    Poses,
+    Prediction,
+    Recognition,
+    Segment,
+    SkeletonClip,
+    Track,
+    Trajectory,
+    VideoInfo,
+)
 from service.app import create_app
 from service.settings import Settings
+from service.streams.carrier import websocket_options
 
 LABELS = ("idle", "wave", "squat")
 
 
 class FakePose:
+    """Finds one person in each picture, further to the right the lighter it is; waits at ``gate``, then ``look_s``."""
+
     name = "movenet"
     layout = LAYOUTS["coco17"]
+    max_side = 64
+    needs_boxes = False
+    detect_every = 1
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.gate.set()
+        self.look_s = 0.0
+        self.fault: Exception | None = None
+
+    def find(self, frames: Sequence[Frame]) -> list[Poses]:
+        self.entered.set()
+        self.gate.wait()
+        time.sleep(self.look_s * len(frames))
+        if self.fault:
+            raise self.fault
+        return [_standing_at(16 + frame.image.mean() / 64) for frame in frames]
+
+
+def _standing_at(x: float) -> Poses:
+    keypoints = np.array([[x + place % 3, 5 + 2 * place] for place in range(17)], np.float32)
+    box = np.array([[x - 1, 4, x + 4, 40]], np.float32)
+    return Poses(keypoints[None], np.full((1, 17), 0.9, np.float32), box, np.full(1, 0.9, np.float32), np.full(1, -1))
 
 
 class FakeRecogniser:
+    """Takes everybody for waving who stands to the right, as in light pictures."""
+
     def __init__(self, folder: Path, *, name: str = "everyday", provider: str = "cpu") -> None:
         (folder / "model.onnx").write_bytes(b"not really a model")
         features = FeatureSpec(layout="coco17", num_frames=8, window_s=1.0)
@@ -52,6 +96,14 @@ class FakeRecogniser:
         self.bundle = Bundle(folder, self.card)
         self.provider = provider
 
+    def recognise(self, clips: Sequence[SkeletonClip], *, explain: bool = True) -> list[Prediction]:
+        return [self._prediction(clip, clip.keypoints[:, 0, 0, 0].mean() > 18) for clip in clips]
+
+    def _prediction(self, clip: SkeletonClip, waves: bool) -> Prediction:
+        probabilities = np.array([0.08, 0.9, 0.02] if waves else [0.9, 0.08, 0.02], np.float32)
+        frames, joints = np.full(8, 1 / 8, np.float32), np.full(17, 1 / 17, np.float32)
+        return Prediction(clip.start_s, clip.end_s, clip.track_ids, probabilities, frames, joints)
+
 
 class FakeEngine:
     """Answers every video with one person who waves; waits at ``gate`` and says ``entered`` when it gets there."""
@@ -62,6 +114,7 @@ class FakeEngine:
         self.reset()
 
     def reset(self) -> None:
+        self.pose.reset()
         self.gate, self.entered, self.stopped = threading.Event(), threading.Event(), threading.Event()
         self.gate.set()
         self.options: list[Options] = []
@@ -170,6 +223,13 @@ def engine(lasting_engine: FakeEngine) -> FakeEngine:
 
 
 @pytest.fixture
+def watchful_engine(tmp_path: Path) -> Engine:
+    """A real engine but for its eyes: it sees somebody who holds both arms up from 2 s to 4 s."""
+    pose = factories.FakePose(lambda time_s: [factories.make_figure(arms_up=float(2 <= time_s < 4))])
+    return Engine(pose, Recogniser(factories.write_bundle(tmp_path / "wrists")))
+
+
+@pytest.fixture
 def make_engine(tmp_path: Path) -> Callable[..., FakeEngine]:
     def make(name: str, **options) -> FakeEngine:
         (folder := tmp_path / f"bundle-{name}").mkdir()
@@ -180,7 +240,8 @@ def make_engine(tmp_path: Path) -> Callable[..., FakeEngine]:
 
 @contextmanager
 def _serve(app: FastAPI) -> Iterator[httpx.Client]:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none", lifespan="on"))
+    options = websocket_options(app.state.service.settings)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", **options))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -193,6 +254,14 @@ def _serve(app: FastAPI) -> Iterator[httpx.Client]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def unused_address() -> str:
+    """An address at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -281,3 +350,16 @@ def film() -> Callable[..., bytes]:
 def video() -> bytes:
     """One second of grey."""
     return _film()
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], object]], None]:
+    """Return once something holds, or fail after a while."""
+
+    def wait(holds: Callable[[], object], within_s: float = 10.0) -> None:
+        given_up_s = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < given_up_s, "it never came to hold"
+            time.sleep(0.005)
+
+    return wait

@@ -1,18 +1,23 @@
 """The service around the real pipeline: decoder, pose network, tracker and a recogniser."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from streaming import stream
 
 from pipeline.bundle import DEFAULT_MODEL, Card, find_bundles
 from pipeline.engine import load_engine
 from pipeline.features import FeatureSpec
+from pipeline.video import open_video
 from service.app import create_app
 from service.settings import Settings
+from service.streams.messages import Action, SentFrame, pack_frame
 
 BYTES = {"Content-Type": "application/octet-stream"}
 LABELS = ("idle", "wave")
@@ -113,3 +118,36 @@ def test_the_embedded_model_answers_for_a_real_video(serve, shared):
     answer = client.post("/v1/recognize", content=content, headers=BYTES, params={"top_k": 3}, timeout=60).json()
     assert any(track["segments"] for track in answer["tracks"])
     assert answer["model"]["name"] == DEFAULT_MODEL
+
+
+@pytest.mark.slow
+def test_a_real_video_streamed_twice_at_once_is_answered_as_alone(serve, shared):
+    if DEFAULT_MODEL not in find_bundles():
+        pytest.skip("needs the embedded model: this would have checked that it finds an action in a live stream")
+    client = serve(create_app(Settings(max_jobs=0), engine=load_engine()))
+    frames = list(frames_of(shared / "videos" / "web_squat_rohan.mp4", start_s=8.0, end_s=12.5))
+    alone = asyncio.run(stream(client, frames))
+    actions = alone.of(Action)
+    assert (actions[0].type, actions[-1].type) == ("action.start", "action.end")
+    assert {action.label for action in actions} == {"squat"}
+    for heard in asyncio.run(streamed_twice(client, frames)):
+        others = heard.of(Action)
+        assert list(map(decision, others)) == list(map(decision, actions))
+        # A batch of another size may round differently, and the wire has four digits.
+        assert [action.score for action in others] == pytest.approx([action.score for action in actions], abs=2e-4)
+
+
+def decision(action):
+    return action.type, action.action_id, action.label, action.start_s, action.end_s, action.decided_s
+
+
+async def streamed_twice(client, frames):
+    return await asyncio.gather(stream(client, frames), stream(client, frames))
+
+
+def frames_of(path, *, start_s, end_s):
+    with open_video(path) as video:
+        for frame in video.frames(fps=15, max_side=640):
+            if start_s <= frame.time_s < end_s:
+                encoded = cv2.imencode(".jpg", cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR))[1].tobytes()
+                yield pack_frame(SentFrame(frame.index, round(frame.time_s * 1e6), encoded))

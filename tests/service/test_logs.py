@@ -68,6 +68,22 @@ except ZeroDivisionError:
 """
 
 
+def test_addresses_that_are_posted_to_are_not_logged():
+    script = """
+import logging, httpx
+from service.logs import configure_logging
+from service.settings import Settings
+configure_logging(Settings(log_level="debug"))
+logging.getLogger("ours").debug("here")
+with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as client:
+    client.post("http://hooks.example.org/hunter2")
+logging.getLogger("httpcore.http11").debug("hunter2")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "here" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_all_logs_of_the_process_look_alike_and_show_no_variables(as_json):
     ended = subprocess.run(

@@ -39,6 +39,22 @@ def test_everything_comes_from_the_environment(monkeypatch, tmp_path):
         ({"port": 70000}, "MAREY_PORT"),
         ({"max_bytes": 2048}, "never reached"),
         ({"colour": "red"}, "MAREY_COLOUR"),
+        ({"cameras": "door"}, "MAREY_CAMERAS: camera 1: expected name=address"),
+        ({"cameras": "a=0 a=1"}, "two cameras are called a"),
+        ({"cameras": {"Front Door": "0"}}, "1 to 32 of a-z"),
+        ({"cameras": "door=clip.mp4"}, "door: expected rtsp://"),
+        ({"cameras": "door=file:///clip.mp4"}, "door: expected rtsp://"),
+        ({"cameras": "door=rtsp://"}, "door: expected rtsp://"),
+        ({"cameras": "door=http://[half"}, "door: expected rtsp://"),
+        ({"cameras": "door=0", "camera_events": Path("/nonesuch/log")}, "MAREY_CAMERA_EVENTS: expected a file"),
+        ({"camera_events": Path("events.jsonl")}, "set MAREY_CAMERAS too"),
+        (
+            {"cameras": "door=0", "webhooks": "https://a.org/x, ftp://b.org"},
+            "MAREY_WEBHOOKS: webhook 2: expected http://",
+        ),
+        ({"cameras": "door=0", "webhooks": "http://"}, "webhook 1"),
+        ({"cameras": "door=0", "webhook_secret": KEY}, "set MAREY_WEBHOOKS too"),
+        ({"cameras": "door=0", "webhooks": "http://a", "webhook_secret": "short"}, "the secret is unsafe"),
     ],
     ids=str,
 )
@@ -46,6 +62,47 @@ def test_what_is_unsafe_or_contradictory_is_refused_in_plain_words(fields, words
     with pytest.raises(ValidationError) as caught:
         Settings(**fields)
     assert words in describe_faults(caught.value)
+
+
+def test_cameras_and_webhooks_come_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("MAREY_CAMERAS", " door=rtsp://me:p=w@host:554/path?x=1  hall-2=http://host/video\ndesk=0")
+    monkeypatch.setenv("MAREY_CAMERA_EVENTS", str(tmp_path / "events.jsonl"))
+    monkeypatch.setenv("MAREY_WEBHOOKS", "https://a.org/hook?key=b , http://10.0.0.1:9000/")
+    monkeypatch.setenv("MAREY_WEBHOOK_SECRET", KEY)
+    settings = Settings()
+    assert dict(settings.cameras) == {
+        "door": "rtsp://me:p=w@host:554/path?x=1",
+        "hall-2": "http://host/video",
+        "desk": "0",
+    }
+    assert settings.webhooks == ("https://a.org/hook?key=b", "http://10.0.0.1:9000/")
+    assert settings.webhook_secret.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cameras": "rtsp://me:hunter2@host"},
+        {"cameras": "door=rtsp://me:hunter2 x@host"},
+        {"cameras": "door=rtsp://me:hunter2#@host"},
+        {"cameras": {"hunter2?": "0"}},
+        {"cameras": "door=0", "webhooks": "hunter2"},
+        {"cameras": "door=0", "webhooks": "http://a", "webhook_secret": "hunter2"},
+    ],
+    ids=str,
+)
+def test_a_fault_of_a_camera_or_webhook_never_shows_what_may_be_secret(fields):
+    with pytest.raises(ValidationError) as caught:
+        Settings(**fields)
+    assert "hunter2" not in describe_faults(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_addresses_are_not_shown_with_the_settings():
+    settings = Settings(
+        cameras="door=rtsp://me:hunter2@host", webhooks="http://a/hunter2", webhook_secret="hunter2" * 3
+    )
+    assert "hunter2" not in repr(settings)
 
 
 def test_a_misspelt_variable_is_refused(monkeypatch):

@@ -10,7 +10,7 @@ from factories import COCO17, FakePose, make_figure
 from footage import write_film
 
 from pipeline.actions import Stopwatch
-from pipeline.engine import Follower, size_of_video
+from pipeline.follow import Follower, size_of_video
 from pipeline.values import F32, Frame
 from pipeline.video import open_video
 from training import sightings

@@ -215,7 +215,7 @@ def test_two_trackers_in_turn_give_what_each_gives_alone() -> None:
 def test_nobody_in_the_picture_is_an_empty_answer() -> None:
     tracker = new_tracker()
     assert len(tracker.update(Poses.empty(17), 0.0)) == 0
-    assert tracker.predict_boxes(0.1).shape == (0, 4)
+    assert tracker.present.boxes_at(0.1).shape == (0, 4)
     poses = film([Walker(640)], seconds=1)[0][1]
     assert tracker.update(poses, 0.1).track_ids.tolist() == [1]
     assert len(tracker.update(Poses.empty(17), 0.2)) == 0
@@ -248,7 +248,7 @@ def test_boxes_are_predicted_for_the_people_seen_last() -> None:
     frames = film([walker, Walker(900, missed_s=(1.9, 3.0))], seconds=2)
     for time_s, poses in frames:
         tracker.update(poses, time_s)
-    predicted = tracker.predict_boxes(2.2)
+    predicted = tracker.present.boxes_at(2.2)
     assert predicted.shape == (1, 4)
     assert predicted.dtype == np.float32
     centre = (predicted[0, 0] + predicted[0, 2]) / 2

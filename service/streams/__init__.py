@@ -1,0 +1,1 @@
+"""Live streams: frames in over a WebSocket, people and their actions out while they happen."""
