@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline.clips import Windower
+from pipeline.clips import LOWEST_FPS, Windower
 from pipeline.layouts import Layout
 from pipeline.people import People
 from pipeline.recognise import LARGEST_BATCH, ClipRecogniser, Recogniser
@@ -98,8 +98,14 @@ class ActionReader:
         self._recognise()
         with self.stopwatch.time("segments"):
             tracks = self._people.tracks(self._recogniser.card, self._options.segment_settings)
-        notes = (*warnings, *(() if tracks else ("nobody was found in the video",)))
-        return Recognition(video, tracks, self.stopwatch.read_ms(), notes)
+        notes = [*warnings]
+        if 0 < video.fps < LOWEST_FPS:
+            notes.append(
+                f"{video.fps:.1f} frames a second are too few to name actions: expected {LOWEST_FPS:g} or more"
+            )
+        if not tracks:
+            notes.append("nobody was found in the video")
+        return Recognition(video, tracks, self.stopwatch.read_ms(), tuple(notes))
 
     def _recognise(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -17,6 +17,8 @@ from pipeline.values import F32, Poses, SkeletonClip
 # Less than this of a person is not enough to name an action.
 SHORTEST_S = 0.7
 FEWEST_FRAMES = 4
+# Recognisers are trained on 8 frames a second and more. At 3 a squat was seen to pass for sitting down.
+LOWEST_FPS = 5.0
 # Below this share of joints seen, a window is mostly guesswork.
 MIN_SEEN_SHARE = 0.35
 # A window of which this share has gone by may be looked at before its time. In real clips half of the actions are then
@@ -109,7 +111,8 @@ class Windower:
         times_s = np.array(sightings.times_s)
         inside = np.flatnonzero((times_s >= start_s) & (times_s < end_s))
         centre_s, half_step_s = (start_s + end_s) / 2, self.stride_s / 2
-        if len(inside) < FEWEST_FRAMES or times_s[inside[-1]] - times_s[inside[0]] < SHORTEST_S:
+        span_s = times_s[inside[-1]] - times_s[inside[0]] if len(inside) >= FEWEST_FRAMES else 0.0
+        if span_s < SHORTEST_S or len(inside) - 0.5 < LOWEST_FPS * span_s:
             return None
         if not times_s[0] - half_step_s <= centre_s <= times_s[-1] + half_step_s:
             return None

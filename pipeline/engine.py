@@ -106,7 +106,9 @@ class Engine:
         self.open_stream().push([frame])
         if self.pose.needs_boxes:  # nobody is found in an empty picture
             self.pose.follow([frame], [np.array([[64, 32, 192, 224]], np.float32)])
-        self.recogniser.recognise([_standing_still(self.recogniser.card.features)])
+        somebody = [_standing_still(self.recogniser.card.features)]
+        for explain in (True, False):
+            self.recogniser.recognise(somebody, explain=explain)
 
 
 def load_engine(  # noqa: PLR0913 - one argument a deployment setting; each caller names the few it has

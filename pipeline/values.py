@@ -148,8 +148,8 @@ class Features:
 class Prediction:
     """What a recogniser says of one window: calibrated probabilities, and where it looked.
 
-    ``frame_attention`` [T] and ``joint_attention`` [V] sum to 1 and belong to the model's own frames and joints; both are
-    empty where no explanation was asked for.
+    ``frame_attention`` [T] and ``joint_attention`` [V] sum to 1 and belong to the model's own frames and joints; both
+    are empty where no explanation was asked for.
     """
 
     start_s: float

@@ -1,5 +1,6 @@
 """The second half of the chain: followed poses in, actions out, and what each stage took."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,12 @@ def test_nobody_is_no_track_and_a_warning(recogniser: Recogniser) -> None:
     recognition = read(recogniser, Options(), num_people=0)
     assert recognition.tracks == ()
     assert recognition.warnings == ("a note", "nobody was found in the video")
+
+
+def test_a_video_of_too_few_frames_a_second_is_told_why_nothing_was_named(recogniser: Recogniser) -> None:
+    slow = replace(INFO, fps=3.0)
+    (warning, _) = ActionReader(recogniser, Options(), layout=COCO17).finish(slow).warnings
+    assert warning == "3.0 frames a second are too few to name actions: expected 5 or more"
 
 
 def test_no_frame_at_all_is_nobody(recogniser: Recogniser) -> None:

@@ -123,6 +123,11 @@ def test_three_frames_are_too_few_for_a_window() -> None:
     assert cut({1: (0, 9)}, [0.0, 0.5, 1.0]) == []
 
 
+@pytest.mark.parametrize(("fps", "is_enough"), [(3, False), (4, False), (5, True)])
+def test_too_few_frames_a_second_give_no_window(fps: float, is_enough: bool) -> None:
+    assert bool(cut({1: (0, 6)}, make_times(6, fps=fps))) is is_enough
+
+
 def test_a_window_in_which_little_is_seen_is_left_out() -> None:
     windower = Windower(COCO17, window_s=2.0, stride_s=0.5)
     scores = np.zeros((1, 17), np.float32)

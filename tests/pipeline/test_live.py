@@ -227,7 +227,7 @@ def test_neither_memory_nor_time_grows_with_the_stream(tmp_path: Path) -> None:
         visits = [make_figure(x=250, torso=50, arms_up=float(time_s % 2 > 1))] if time_s % 20 < 6 else []
         return [stays, *visits]
 
-    minutes, fps = 20, 4
+    minutes, fps = 20, 5
     live = LiveStream(FakePose(scene), WristWatcher(write_bundle(tmp_path / "tiny")), Options(stride_s=0.5))
     events: list[ActionEvent] = []
     remembered: list[list[int]] = [[] for _ in range(minutes)]
@@ -238,8 +238,8 @@ def test_neither_memory_nor_time_grows_with_the_stream(tmp_path: Path) -> None:
         events += live.push(frame).events
         took_s[minute].append(time.perf_counter() - started_s)
         remembered[minute].append(held(live))
-    assert max(map(max, remembered[2:])) <= max(map(max, remembered[:7]))
-    assert max(map(max, remembered)) < 250
+    assert max(map(max, remembered[7:])) < 1.1 * max(map(max, remembered[:7]))
+    assert max(map(max, remembered)) < 300
     assert statistics.median(took_s[-1]) < 3 * statistics.median(took_s[3])
     assert len({event.track_id for event in events}) <= 61
     long = [segment for track_id, segment in over(events) if track_id == 1]
