@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from jaxtyping import Float32
@@ -199,8 +199,8 @@ class BatchedEngine:
     recogniser: BatchedRecogniser
 
     def open_live(self, options: Options) -> LiveStream:
-        """Begin a camera; it asks no more of a recogniser than a batched one has."""
-        return LiveStream(self.pose, cast(Recogniser, self.recogniser), options)
+        """Begin a camera."""
+        return LiveStream(self.pose, self.recogniser, options)
 
 
 class BatchedEngines:
