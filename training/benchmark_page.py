@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.benchmark_sets import SPLITS
 from training.experiments import Result, mean_over_splits
 from training.scores import Spread, mean_and_spread
 
@@ -92,7 +93,7 @@ def _section(name: str, results: Sequence[Result]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(row.line() for row in rows),
         "",
-        f"Our best, {_percent(best.top1)}, is {verdict} the {known.to_beat} that we set out to reach.",
+        f"Our best, {best.network} {best.streams}: {_percent(best.top1)}, {verdict} the {known.to_beat} that we aim at.",
         "",
         *(f"Measured on {machine}." for machine in sorted({result.machine for result in results})),
         "",
@@ -125,6 +126,9 @@ def _rows(results: Iterable[Result]) -> Iterator[_Row]:
     for result in results:
         splits[result.architecture, _streams(result)].append(result)
     for (network, streams), some in splits.items():
+        missing = len(SPLITS.get(some[0].data_set, ())) - len(some)
+        if missing > 0:
+            streams += f" (split {' and '.join(one.split for one in some)} alone)"
         if len(some) > 1:
             classes = mean_and_spread([value for one in some for value in one.mean_class_accuracy])
             yield _Row(network, streams, some[0], mean_over_splits(some), Spread(classes.mean, float("nan"), 0))

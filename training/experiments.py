@@ -117,7 +117,9 @@ def _train_seed(experiment: Experiment, seed: int, data: Path, folder: Path, *, 
 def _minutes(log: Path, windows: int) -> float:
     """Return how long a run trained for, whenever and however often it was broken off."""
     with log.open(newline="", encoding="utf-8") as file:
-        return sum(windows / float(line["windows_per_s"]) for line in csv.DictReader(file)) / 60
+        speeds = [float(line["windows_per_s"]) for line in csv.DictReader(file)]
+    # Broken off after an epoch's last step, a run goes on with nothing left to do in it, at a speed of 0.
+    return len(speeds) * windows / statistics.harmonic_mean([speed for speed in speeds if speed]) / 60
 
 
 def _result_of(experiment: Experiment, judged: Sequence[Judged], folder: Path, *, minutes: float) -> Result:

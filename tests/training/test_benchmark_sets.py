@@ -82,7 +82,7 @@ def test_the_page_has_a_row_a_network_the_best_first() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| stfnet")]
     assert [row.split("|")[2].strip() for row in rows] == ["2, fused", "joint"]
     assert "96.0 +- 1.4" in rows[0]
-    assert "Our best, 96.0 +- 1.4, is below the 97.2" in page
+    assert "Our best, stfnet 2, fused: 96.0 +- 1.4, below the 97.2" in page
 
 
 def test_splits_are_one_row_with_their_mean() -> None:
@@ -92,6 +92,11 @@ def test_splits_are_one_row_with_their_mean() -> None:
     ]
     (row,) = (line for line in page_of(splits).splitlines() if line.startswith("| stfnet"))
     assert "| 85.0 |" in row
+
+
+def test_a_split_by_itself_is_said_to_be_that() -> None:
+    page = page_of([result_of("jhmdb14/one", 0.9, data_set="jhmdb14", split="2")])
+    assert "| joint (split 2 alone) |" in page
 
 
 def test_the_page_says_what_the_results_say() -> None:

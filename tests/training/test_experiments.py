@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
+from training import experiments
 from training.comparison import judge_run
 from training.experiments import (
     Experiment,
@@ -131,3 +132,11 @@ def test_the_mean_over_splits_is_taken_seed_by_seed() -> None:
     assert spread.mean == pytest.approx(0.625)
     assert spread.std == pytest.approx(0.0354, abs=1e-4)  # of 0.6 and 0.65
     assert spread.num == 2
+
+
+def test_a_run_broken_off_at_the_end_of_an_epoch_has_its_minutes(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "epoch,learning_rate,loss,windows_per_s\n0,0.1,2.0,10\n1,0.1,1.5,0\n2,0.1,1.0,10\n", encoding="utf-8"
+    )
+    assert experiments._minutes(log, windows=200) == pytest.approx(1.0)
