@@ -6,7 +6,7 @@ from service.app import create_app
 from service.engines import settings_loader
 from service.logs import configure_logging
 from service.settings import Settings
-from service.streams.carrier import websocket_options
+from service.streams.transport import websocket_options
 
 # Seconds that requests in flight have to end once the service is told to stop.
 GRACE_S = 10

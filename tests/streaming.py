@@ -82,48 +82,48 @@ async def opened(
     """Open a stream, and say what is wanted."""
     address = f"ws://{service.base_url.host}:{service.base_url.port}{path}"
     options = {"subprotocols": [PROTOCOL], "proxy": None, "open_timeout": 30} | options
-    async with connect(address, **options) as line:
+    async with connect(address, **options) as connection:
         if config:
-            await say(line, config.model_dump_json())
-        yield line
+            await say(connection, config.model_dump_json())
+        yield connection
 
 
-async def say(line: ClientConnection, message: str | bytes) -> None:
+async def say(connection: ClientConnection, message: str | bytes) -> None:
     """Send a message, unless the line is closed; what it was closed with is heard."""
     with suppress(ConnectionClosed):
-        await line.send(message)
+        await connection.send(message)
 
 
-async def hear(line: ClientConnection) -> Message:
+async def hear(connection: ClientConnection) -> Message:
     """Return the next message."""
-    return SERVER_MESSAGES.validate_json(await line.recv())
+    return SERVER_MESSAGES.validate_json(await connection.recv())
 
 
-async def hear_all(line: ClientConnection) -> Heard:
+async def hear_all(connection: ClientConnection) -> Heard:
     """Listen until the server closes."""
     heard = Heard()
     try:
         while True:
-            heard.messages.append(await hear(line))
+            heard.messages.append(await hear(connection))
     except ConnectionClosed:
-        heard.code, heard.reason = line.close_code, line.close_reason
+        heard.code, heard.reason = connection.close_code, connection.close_reason
     return heard
 
 
-async def send_all(line: ClientConnection, frames: Sequence[bytes], *, fps: float | None = None) -> None:
+async def send_all(connection: ClientConnection, frames: Sequence[bytes], *, fps: float | None = None) -> None:
     """Send frames, at a pace or as quickly as the line takes them, and then the end."""
     for sent in frames:
-        await say(line, sent)
+        await say(connection, sent)
         await asyncio.sleep(1 / fps if fps else 0)
-    await say(line, End().model_dump_json())
+    await say(connection, End().model_dump_json())
 
 
 async def stream(
     service: httpx.Client, frames: Sequence[bytes], config: Config = NOTHING_LOST, *, fps: float | None = None
 ) -> Heard:
     """Send frames, and return all that is heard."""
-    async with opened(service, config) as line:
-        first = await hear(line)
-        heard, _ = await asyncio.gather(hear_all(line), send_all(line, frames, fps=fps))
+    async with opened(service, config) as connection:
+        first = await hear(connection)
+        heard, _ = await asyncio.gather(hear_all(connection), send_all(connection, frames, fps=fps))
         heard.messages.insert(0, first)
         return heard

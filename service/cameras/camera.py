@@ -8,7 +8,7 @@ from pipeline.errors import MareyError
 from pipeline.sources import without_credentials
 from service.cameras.backoff import Backoff
 from service.cameras.reader import Reader
-from service.cameras.sitting import Sitting, Watch
+from service.cameras.session import Session, Watch
 from service.cameras.status import CameraState, CameraStatus, Ledger
 from service.errors import ServiceError
 
@@ -53,12 +53,12 @@ class Camera:
 
     def _run(self) -> None:
         while reader := self._connect():
-            sitting = Sitting(self._name, self._watch, reader, self._ledger)
-            reason = self._sit(sitting)
+            session = Session(self._name, self._watch, reader, self._ledger)
+            reason = self._attend(session)
             if self._stopping.is_set():
                 return
             self._ledger.enter(CameraState.WAITING, error=reason)
-            if sitting.lived_s >= SETTLED_S:
+            if session.lived_s >= SETTLED_S:
                 self._backoff.reset()
             wait_s = self._backoff.next_s()
             logger.warning("camera_lost", camera=self._name, reason=reason, wait_s=round(wait_s, 1))
@@ -72,10 +72,10 @@ class Camera:
             self._reader = self._watch.open_reader(self._address)
             return self._reader
 
-    def _sit(self, sitting: Sitting) -> str:
+    def _attend(self, session: Session) -> str:
         """Watch until nothing more comes, and return why."""
         try:
-            sitting.run()
+            session.run()
         except (MareyError, ServiceError) as error:
             # Even without its user an address may hold a secret, in its query for one.
             reason = str(error).replace(without_credentials(self._address), self._name)
@@ -84,5 +84,5 @@ class Camera:
             reason = UNFORESEEN
         else:
             reason = STOPPED
-        sitting.end(reason)
+        session.end(reason)
         return reason

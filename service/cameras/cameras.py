@@ -12,9 +12,9 @@ from service.cameras.camera import Camera
 from service.cameras.clocks import Clocks
 from service.cameras.events import CameraEvent, EventLog
 from service.cameras.reader import Reader
-from service.cameras.sitting import Watch
+from service.cameras.session import Watch
 from service.cameras.status import CameraStatus
-from service.cameras.webhooks import Letter, Webhook
+from service.cameras.webhooks import Delivery, Webhook
 from service.engines import Engines
 from service.metrics import Metrics
 from service.settings import Settings
@@ -83,4 +83,4 @@ class Cameras:
         if self._log:
             self._log.append(line)
         for webhook in self._webhooks:
-            webhook.offer(Letter(event.event_id, line))
+            webhook.offer(Delivery(event.event_id, line))

@@ -26,7 +26,7 @@ LATER = (408, 425, 429)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Delivery:
     """An event to be posted."""
 
     event_id: str
@@ -34,7 +34,7 @@ class Letter:
 
 
 class Outcome(StrEnum):
-    """What became of a letter; ``RETRIED`` is what became of one attempt."""
+    """What became of a delivery; ``RETRIED`` is what became of one attempt."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"
@@ -56,7 +56,7 @@ class Webhook:
     ) -> None:
         self._address, self._secret, self._backoff, self._count = address, secret, backoff, count
         self._host = httpx.URL(address).host
-        self._letters: deque[Letter] = deque()
+        self._deliveries: deque[Delivery] = deque()
         self._max_waiting = max_waiting
         self._changed = threading.Condition()
         self._stop_at_s: float | None = None
@@ -66,13 +66,13 @@ class Webhook:
         """Begin to post."""
         self._thread.start()
 
-    def offer(self, letter: Letter) -> None:
-        """Queue a letter; the oldest is dropped where too many wait."""
+    def offer(self, delivery: Delivery) -> None:
+        """Queue a delivery; the oldest is dropped where too many wait."""
         with self._changed:
-            is_full = len(self._letters) >= self._max_waiting
+            is_full = len(self._deliveries) >= self._max_waiting
             if is_full:
-                self._letters.popleft()
-            self._letters.append(letter)
+                self._deliveries.popleft()
+            self._deliveries.append(delivery)
             self._changed.notify()
         if is_full:
             self._count(self._host, Outcome.DROPPED)
@@ -87,43 +87,43 @@ class Webhook:
     def join(self, timeout_s: float) -> None:
         """Wait until nothing more is posted, for so long at most."""
         self._thread.join(timeout_s)
-        if num_lost := len(self._letters):
+        if num_lost := len(self._deliveries):
             logger.warning("webhook_events_lost", host=self._host, lost=num_lost)
 
     def _run(self) -> None:
         with httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
-            while letter := self._oldest():
-                outcome = self._post(client, letter)
+            while delivery := self._oldest():
+                outcome = self._post(client, delivery)
                 self._count(self._host, outcome)
                 if outcome is not Outcome.RETRIED:
-                    self._remove(letter)
+                    self._remove(delivery)
                     self._backoff.reset()
                 elif self._stop_at_s is None:
                     self._pause(self._backoff.next_s())
                 else:
                     return
 
-    def _oldest(self) -> Letter | None:
-        """Wait for a letter; None when it is time to stop."""
+    def _oldest(self) -> Delivery | None:
+        """Wait for a delivery; None when it is time to stop."""
         with self._changed:
-            self._changed.wait_for(lambda: self._letters or self._stop_at_s is not None)
+            self._changed.wait_for(lambda: self._deliveries or self._stop_at_s is not None)
             is_late = self._stop_at_s is not None and time.monotonic() > self._stop_at_s
-            return self._letters[0] if self._letters and not is_late else None
+            return self._deliveries[0] if self._deliveries and not is_late else None
 
-    def _remove(self, letter: Letter) -> None:
-        """Remove a letter, unless it was dropped while it was being posted."""
+    def _remove(self, delivery: Delivery) -> None:
+        """Remove a delivery, unless it was dropped while it was being posted."""
         with self._changed:
-            if self._letters and self._letters[0] is letter:
-                self._letters.popleft()
+            if self._deliveries and self._deliveries[0] is delivery:
+                self._deliveries.popleft()
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._stop_at_s is not None, seconds)
 
-    def _post(self, client: httpx.Client, letter: Letter) -> Outcome:
+    def _post(self, client: httpx.Client, delivery: Delivery) -> Outcome:
         """Try once; what the receiver answers beside its status is not read."""
         try:
-            with client.stream("POST", self._address, content=letter.body, headers=self._headers(letter)) as answer:
+            with client.stream("POST", self._address, content=delivery.body, headers=self._headers(delivery)) as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
             logger.warning("webhook_unreachable", host=self._host, reason=type(error).__name__)
@@ -131,18 +131,18 @@ class Webhook:
         if 200 <= status < 300:
             return Outcome.DELIVERED
         outcome = Outcome.RETRIED if status >= 500 or status in LATER else Outcome.REFUSED
-        logger.warning("webhook_answered", host=self._host, status=status, event_id=letter.event_id, outcome=outcome)
+        logger.warning("webhook_answered", host=self._host, status=status, event_id=delivery.event_id, outcome=outcome)
         return outcome
 
-    def _headers(self, letter: Letter) -> dict[str, str]:
+    def _headers(self, delivery: Delivery) -> dict[str, str]:
         timestamp = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
-            "X-Marey-Event-Id": letter.event_id,
+            "X-Marey-Event-Id": delivery.event_id,
             "X-Marey-Timestamp": timestamp,
         }
         if self._secret is not None:
-            headers["X-Marey-Signature"] = sign(letter.body, timestamp, self._secret)
+            headers["X-Marey-Signature"] = sign(delivery.body, timestamp, self._secret)
         return headers
 
 

@@ -14,7 +14,7 @@ import structlog
 from pipeline.video import VideoLimits
 from service.engines import Engines
 from service.errors import JobsFull, JobsUnavailable, KeyReused, NoResult, UnknownJob, telling_full_disk
-from service.jobs.films import Films
+from service.jobs.annotated import AnnotatedVideos
 from service.jobs.folder import JobFolder, default_folder, sync
 from service.jobs.results import SavedKeypoints, job_text, unpacked
 from service.jobs.schemas import JobAnswer, JobList, answer_of_job
@@ -53,7 +53,7 @@ class JobDesk:
         self._store = JobStore(self._folder.table)
         self._folder.remove_others(self._store.ids())
         self._worker = Worker(self._store, self._folder, engines=engines, settings=settings, now=now)
-        self._films = Films(self._folder, limits=self.limits)
+        self._annotated = AnnotatedVideos(self._folder, limits=self.limits)
         self._lock = threading.Lock()
         self._num_arriving = 0
 
@@ -68,7 +68,7 @@ class JobDesk:
 
     def close(self) -> None:
         """Put the job in work back, and let go of the folder."""
-        self._films.close()
+        self._annotated.close()
         self._worker.stop(STOP_S)
         self._store.close()
 
@@ -148,7 +148,7 @@ class JobDesk:
 
     def make_film(self, job_id: str) -> Future[None]:
         """Have the annotated video of a finished job made, unless it is there."""
-        return self._films.make(job_id, self.answer(job_id))
+        return self._annotated.make(job_id, self.answer(job_id))
 
     def withdraw(self, job_id: str) -> None:
         """Cancel an unfinished job, or forget a finished one; either way its video and result are removed."""

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 from service.errors import BadRequest, OriginRefused, ServiceError, kind_of, problem_response
 from service.security import check_key, key_in_headers
 from service.state import CurrentService, RequestId
-from service.streams.line import Line
+from service.streams.connection import Connection
 from service.streams.messages import PROTOCOL, key_offered
 from service.streams.session import Session
 
@@ -33,7 +33,7 @@ async def stream(socket: WebSocket, service: CurrentService, stream_id: RequestI
         await socket.send_denial_response(problem_response(error, request_id=stream_id))
         return
     await socket.accept(PROTOCOL if offered else None)
-    await Session(Line(socket, stream_id=stream_id), service.streams).run()
+    await Session(Connection(socket, stream_id=stream_id), service.streams).run()
 
 
 def _check_origin(connection: HTTPConnection) -> None:

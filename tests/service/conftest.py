@@ -40,7 +40,7 @@ from pipeline.values import (
 )
 from service.app import create_app
 from service.settings import Settings
-from service.streams.carrier import websocket_options
+from service.streams.transport import websocket_options
 
 LABELS = ("idle", "wave", "squat")
 
@@ -273,9 +273,9 @@ def serve() -> Iterator[Callable[[FastAPI], httpx.Client]]:
 
 def _talk(client: httpx.Client, request: bytes) -> tuple[int, dict[str, object]]:
     """Send bytes as they are, and no more; return the answer's status and JSON."""
-    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=5) as line:
-        line.sendall(request)
-        reply = HTTPResponse(line)
+    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=5) as connection:
+        connection.sendall(request)
+        reply = HTTPResponse(connection)
         reply.begin()
         content = reply.read()
     is_json = "json" in reply.getheader("content-type", "")

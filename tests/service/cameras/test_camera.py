@@ -11,7 +11,7 @@ from service.cameras.backoff import Backoff
 from service.cameras.camera import Camera
 from service.cameras.clocks import Clocks
 from service.cameras.reader import Reader
-from service.cameras.sitting import Watch
+from service.cameras.session import Watch
 from service.metrics import Metrics
 
 WAVE = Segment("wave", 1, 0.9, 0.0, 0.0, (LabelScore("wave", 0.9),))

@@ -11,7 +11,7 @@ from pipeline.draw import annotate
 from pipeline.engine import Options
 from pipeline.errors import Undecodable
 from service.app import create_app
-from service.jobs import films
+from service.jobs import annotated
 from service.routes import jobs as routes
 from service.settings import Settings
 
@@ -357,7 +357,7 @@ def test_segments_come_as_a_table(client, video):
 
 def test_the_annotated_video_is_made_once_and_plays_in_browsers(client, video, monkeypatch):
     made = []
-    monkeypatch.setattr(films, "annotate", lambda *args, **kwargs: (made.append(args), annotate(*args, **kwargs)))
+    monkeypatch.setattr(annotated, "annotate", lambda *args, **kwargs: (made.append(args), annotate(*args, **kwargs)))
     location = post(client, video).headers["location"]
     finished(client, location)
     reply = client.get(f"{location}/annotated.mp4")

@@ -33,9 +33,9 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_key_comes_in_a_header_or_as_a_subprotocol(guarded, way):
-    async with opened(guarded, **WAYS[way]) as line:
-        assert isinstance(await hear(line), Ready)
-        assert line.subprotocol == "marey.v1"
+    async with opened(guarded, **WAYS[way]) as connection:
+        assert isinstance(await hear(connection), Ready)
+        assert connection.subprotocol == "marey.v1"
 
 
 WRONG = "another-key-that-is-wrong"
@@ -62,18 +62,18 @@ async def test_who_may_not_come_in_is_refused_before_the_stream_opens(guarded, o
 
 async def test_the_service_s_own_page_may_stream(client):
     origin = str(client.base_url).rstrip("/")
-    async with opened(client, origin=origin) as line:
-        assert isinstance(await hear(line), Ready)
+    async with opened(client, origin=origin) as connection:
+        assert isinstance(await hear(connection), Ready)
 
 
 async def test_the_short_address_leads_to_the_same(client):
-    async with opened(client, path="/stream", subprotocols=None) as line:
-        assert isinstance(await hear(line), Ready)
+    async with opened(client, path="/stream", subprotocols=None) as connection:
+        assert isinstance(await hear(connection), Ready)
 
 
 async def test_a_stream_has_the_id_that_its_client_gave_in_the_answer_and_in_the_log(client, log):
-    async with opened(client, additional_headers={"X-Request-ID": "camera-17"}) as line:
-        assert (await hear(line)).stream_id == "camera-17"
+    async with opened(client, additional_headers={"X-Request-ID": "camera-17"}) as connection:
+        assert (await hear(connection)).stream_id == "camera-17"
     assert log[-1]["request_id"] == "camera-17"
 
 

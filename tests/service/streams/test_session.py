@@ -25,8 +25,8 @@ async def test_a_stream_is_answered_frame_by_frame_and_its_actions_begin_and_end
 
 
 async def test_ready_says_what_answers_and_what_is_allowed(client, engine):
-    async with opened(client) as line:
-        ready = await hear(line)
+    async with opened(client) as connection:
+        ready = await hear(connection)
     assert (ready.protocol, ready.model.name, ready.labels) == ("marey.v1", "everyday", ["idle", "wave", "squat"])
     assert (ready.layout, ready.joints[9]) == ("coco17", "left_wrist")
     assert (9, 7) in ready.limbs
@@ -72,16 +72,16 @@ async def test_frames_above_the_rate_are_answered_without_being_looked_at(client
 
 async def test_of_a_live_view_the_newest_frames_are_looked_at(client, engine):
     engine.pose.gate.clear()
-    async with opened(client, Config(fps=120)) as line:
-        await hear(line)
-        await line.send(frame(0))
+    async with opened(client, Config(fps=120)) as connection:
+        await hear(connection)
+        await connection.send(frame(0))
         await asyncio.to_thread(engine.pose.entered.wait)
         for seq in range(1, 21):
-            await line.send(frame(seq))
-        late = [(await hear(line)).seqs for _ in range(16)]
+            await connection.send(frame(seq))
+        late = [(await hear(connection)).seqs for _ in range(16)]
         engine.pose.gate.set()
-        await line.send(End().model_dump_json())
-        heard = await hear_all(line)
+        await connection.send(End().model_dump_json())
+        heard = await hear_all(connection)
     assert late == [[seq] for seq in range(1, 17)]
     assert heard.looked_at == [0, 17, 18, 19, 20]
 
@@ -104,12 +104,12 @@ async def test_a_live_view_stays_live_however_slow_the_machine(client, engine, l
 
 async def test_statistics_come_each_second_and_at_the_end(client):
     heard = await stream(client, wave(30), Config(), fps=15)
-    statistics = heard.of(Stats)
-    assert len(statistics) >= 3
-    last = statistics[-1]
+    meter = heard.of(Stats)
+    assert len(meter) >= 3
+    last = meter[-1]
     assert (last.received, last.processed, last.dropped) == (30, 30, 0)
     assert 0 < last.lag_ms <= last.lag_p95_ms
-    assert statistics[0].fps == pytest.approx(13, abs=4)
+    assert meter[0].fps == pytest.approx(13, abs=4)
 
 
 async def test_an_action_that_goes_on_is_ended_with_the_stream(client):
@@ -118,9 +118,9 @@ async def test_an_action_that_goes_on_is_ended_with_the_stream(client):
 
 
 async def test_a_client_that_just_hangs_up_leaves_its_place(client, engine, log, wait_until):
-    async with opened(client) as line:
-        await hear(line)
-        await line.send(frame(0))
+    async with opened(client) as connection:
+        await hear(connection)
+        await connection.send(frame(0))
     await asyncio.to_thread(wait_until, lambda: any(entry["event"] == "stream_closed" for entry in log))
     (ended,) = [entry for entry in log if entry["event"] == "stream_closed"]
     assert (ended["code"], ended["received"]) == (1000, 1)
@@ -154,11 +154,11 @@ REFUSED = {
 @pytest.mark.parametrize(("sent", "code", "reason"), REFUSED.values(), ids=REFUSED)
 async def test_what_is_not_as_it_should_be_closes_the_stream_and_says_why(client, engine, sent, code, reason):
     engine.pose.gate.clear()
-    async with opened(client, None) as line:
+    async with opened(client, None) as connection:
         for message in sent:
-            await say(line, message)
+            await say(connection, message)
         engine.pose.gate.set()
-        heard = await hear_all(line)
+        heard = await hear_all(connection)
     assert heard.code == code
     assert reason in heard.reason
     if len(sent[-1]) < 40_000_000:
@@ -184,8 +184,8 @@ async def test_a_flood_ends_a_live_view(client):
 async def test_silence_ends_a_stream(serve, engine):
     client = serve(create_app(Settings(stream_idle_s=0.1, max_jobs=0), engine=engine))
     async with opened(client, None) as unsaid, opened(client) as unsent:
-        for line in (unsaid, unsent):
-            heard = await hear_all(line)
+        for connection in (unsaid, unsent):
+            heard = await hear_all(connection)
             assert heard.code == 1008
             assert heard.reason.startswith("idle")
 
@@ -194,11 +194,11 @@ async def test_a_stream_waits_until_the_models_are_warm(serve, make_engine):
     engine = make_engine("cold")
     engine.gate.clear()
     client = serve(create_app(Settings(max_jobs=0), engine=engine))
-    async with opened(client) as line:
+    async with opened(client) as connection:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(line.recv(), 0.1)
+            await asyncio.wait_for(connection.recv(), 0.1)
         engine.gate.set()
-        assert isinstance(await hear(line), Ready)
+        assert isinstance(await hear(connection), Ready)
 
 
 async def test_streams_do_not_change_each_other_s_answers(client):
@@ -221,6 +221,6 @@ async def test_what_others_do_wrong_does_not_disturb_a_stream(serve, engine):
 
 
 async def broken(client):
-    async with opened(client) as line:
-        await send_all(line, [frame(0), b"?"])
-        return await hear_all(line)
+    async with opened(client) as connection:
+        await send_all(connection, [frame(0), b"?"])
+        return await hear_all(connection)

@@ -12,7 +12,7 @@ from service.errors import NotReady, TooManyStreams
 from service.metrics import Metrics
 from service.readiness import Readiness
 from service.settings import Settings
-from service.streams.line import Line
+from service.streams.connection import Connection
 from service.streams.session import Session
 from service.streams.streams import Streams
 
@@ -38,7 +38,7 @@ async def open_session(streams, socket, engine):
     """Begin a stream, and wait until it looks at its first frame."""
     socket.say(NOTHING_LOST.model_dump_json())
     socket.say(frame(0))
-    running = asyncio.create_task(Session(Line(socket, stream_id="x", unread_s=0.1), streams).run())
+    running = asyncio.create_task(Session(Connection(socket, stream_id="x", unread_s=0.1), streams).run())
     await until(engine.pose.entered.is_set)
     return running
 

@@ -7,7 +7,7 @@ from service.streams.intake import Arrival
 from service.streams.messages import DropPolicy
 
 
-class Inbox:
+class FrameQueue:
     """At most ``credit`` frames of one stream; past that the oldest falls out, or whoever brings more must wait."""
 
     def __init__(self, credit: int, *, drop: DropPolicy) -> None:

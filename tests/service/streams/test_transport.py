@@ -11,14 +11,14 @@ from websockets.asyncio.client import connect
 
 from service.errors import StreamUnread
 from service.settings import Settings
-from service.streams.carrier import Carrier, websocket_options
-from service.streams.line import Line
+from service.streams.connection import Connection
 from service.streams.messages import Dropped
+from service.streams.transport import StreamTransport, websocket_options
 
 pytestmark = pytest.mark.anyio
 
 
-class QuickCarrier(Carrier):
+class QuickTransport(StreamTransport):
     linger_s = 0.1
 
 
@@ -29,9 +29,9 @@ async def carried(talk):
     async def app(scope, receive, send):
         socket = WebSocket(scope, receive, send)
         await socket.accept()
-        await talk(Line(socket, stream_id="x", unread_s=0.2))
+        await talk(Connection(socket, stream_id="x", unread_s=0.2))
 
-    options = websocket_options(Settings()) | {"ws": QuickCarrier}
+    options = websocket_options(Settings()) | {"ws": QuickTransport}
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", **options))
     serving = asyncio.create_task(server.serve())
     while not server.started:
@@ -47,11 +47,11 @@ async def test_who_does_not_read_is_cut_off_and_takes_up_little():
     noticed = asyncio.Event()
     buffered = []
 
-    async def talk_on(line):
+    async def talk_on(connection):
         try:
             while True:
-                buffered.append(line._socket._send.__self__.transport.get_write_buffer_size())
-                await line.send(Dropped(seqs=list(range(10_000)), reason="late"))
+                buffered.append(connection._socket._send.__self__.transport.get_write_buffer_size())
+                await connection.send(Dropped(seqs=list(range(10_000)), reason="late"))
         except StreamUnread:
             noticed.set()
 
@@ -70,10 +70,10 @@ async def test_who_does_not_read_is_cut_off_and_takes_up_little():
 
 
 async def test_a_server_that_stops_says_so():
-    async def listen(line):
-        await line.receive(within_s=None)
+    async def listen(connection):
+        await connection.receive(within_s=None)
 
-    async with carried(listen) as (address, server), connect(address, proxy=None) as line:
+    async with carried(listen) as (address, server), connect(address, proxy=None) as connection:
         server.should_exit = True
-        await line.wait_closed()
-        assert line.close_code == 1012
+        await connection.wait_closed()
+        assert connection.close_code == 1012

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline import errors as pipeline
 from service import errors
-from service.streams.line import Line, close_code_of
+from service.streams.connection import Connection, close_code_of
 from service.streams.messages import Dropped
 
 pytestmark = pytest.mark.anyio
@@ -12,33 +12,33 @@ MESSAGE = Dropped(seqs=[1], reason="late")
 
 
 @pytest.fixture
-def line(socket):
-    return Line(socket, stream_id="stream", unread_s=0.05)
+def connection(socket):
+    return Connection(socket, stream_id="stream", unread_s=0.05)
 
 
 @pytest.mark.parametrize("content", ["text", b"bytes", b"", ""])
-async def test_text_and_bytes_come_as_they_are(line, socket, content):
+async def test_text_and_bytes_come_as_they_are(connection, socket, content):
     socket.say(content)
-    assert await line.receive(within_s=1) == content
+    assert await connection.receive(within_s=1) == content
 
 
-async def test_silence_and_a_client_that_hung_up_are_told_apart(line, socket):
+async def test_silence_and_a_client_that_hung_up_are_told_apart(connection, socket):
     with pytest.raises(errors.StreamSilent):
-        await line.receive(within_s=0.01)
+        await connection.receive(within_s=0.01)
     socket.hang_up(1001)
     with pytest.raises(errors.ClientGone):
-        await line.receive(within_s=1)
-    assert line.code == 1001
+        await connection.receive(within_s=1)
+    assert connection.code == 1001
 
 
-async def test_what_is_not_read_in_time_is_an_error(line, socket):
+async def test_what_is_not_read_in_time_is_an_error(connection, socket):
     socket.is_read.clear()
     with pytest.raises(errors.StreamUnread):
-        await line.send(MESSAGE)
+        await connection.send(MESSAGE)
 
 
-async def test_an_ending_is_said_with_its_problem_and_its_code(line, socket):
-    await line.close(errors.StreamSilent("expected more"))
+async def test_an_ending_is_said_with_its_problem_and_its_code(connection, socket):
+    await connection.close(errors.StreamSilent("expected more"))
     problem = json.loads(socket.outgoing[1]["text"])["problem"]
     assert (problem["type"], problem["request_id"]) == ("urn:marey:problem:idle", "stream")
     assert socket.outgoing[2] == {
@@ -48,27 +48,27 @@ async def test_an_ending_is_said_with_its_problem_and_its_code(line, socket):
     }
 
 
-async def test_a_good_ending_needs_no_words(line, socket):
-    await line.close(None)
+async def test_a_good_ending_needs_no_words(connection, socket):
+    await connection.close(None)
     assert socket.outgoing[1:] == [{"type": "websocket.close", "code": 1000, "reason": ""}]
 
 
-async def test_a_reason_is_cut_to_what_a_close_frame_holds(line, socket):
-    await line.close(errors.BadRequest("\xe9" * 200))
+async def test_a_reason_is_cut_to_what_a_close_frame_holds(connection, socket):
+    await connection.close(errors.BadRequest("\xe9" * 200))
     reason = socket.outgoing[-1]["reason"]
     assert 120 < len(reason.encode()) <= 123
 
 
-async def test_nothing_is_said_to_who_has_gone(line, socket):
-    await line.close(errors.ClientGone("gone"))
+async def test_nothing_is_said_to_who_has_gone(connection, socket):
+    await connection.close(errors.ClientGone("gone"))
     assert len(socket.outgoing) == 1
 
 
 @pytest.mark.parametrize("error", [errors.StreamUnread("x"), errors.StreamSilent("x")])
-async def test_closing_does_not_wait_for_ever_for_who_does_not_read(line, socket, error):
+async def test_closing_does_not_wait_for_ever_for_who_does_not_read(connection, socket, error):
     socket.is_read.clear()
-    await line.close(error)
-    assert line.code == 1008
+    await connection.close(error)
+    assert connection.code == 1008
 
 
 @pytest.mark.parametrize(

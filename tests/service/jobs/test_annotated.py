@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.draw import annotate
 from service.errors import InsufficientStorage
-from service.jobs import films
+from service.jobs import annotated
 from service.work import Stopped
 
 
@@ -24,7 +24,7 @@ class SlowAnnotation:
     def __init__(self, monkeypatch):
         self.entered, self.gate = threading.Event(), threading.Event()
         self.num_begun = 0
-        monkeypatch.setattr(films, "annotate", self)
+        monkeypatch.setattr(annotated, "annotate", self)
 
     def __call__(self, *args, on_progress, **kwargs):
         self.num_begun += 1
@@ -67,7 +67,7 @@ def test_a_service_that_stops_leaves_its_film_and_makes_it_another_time(done, mo
     assert annotation.entered.wait(5)
     closing = threading.Thread(target=desk.close)
     closing.start()
-    assert desk._films._stopping.wait(5)
+    assert desk._annotated._stopping.wait(5)
     annotation.gate.set()
     closing.join()
     with pytest.raises(Stopped):
@@ -81,7 +81,7 @@ def test_a_service_that_stops_leaves_its_film_and_makes_it_another_time(done, mo
 def test_a_disk_without_room_for_a_film_is_said_and_it_can_be_asked_for_again(done, monkeypatch):
     desk, job_id = done
     with monkeypatch.context() as patch:
-        patch.setattr(films, "annotate", fill)
+        patch.setattr(annotated, "annotate", fill)
         with pytest.raises(InsufficientStorage):
             desk.make_film(job_id).result(5)
     desk.make_film(job_id).result(5)

@@ -29,7 +29,7 @@ class Watch:
     clocks: Clocks
 
 
-class Sitting:
+class Session:
     """Looks at a connection's frames and publishes what happens."""
 
     def __init__(self, name: str, watch: Watch, reader: Reader, ledger: Ledger) -> None:

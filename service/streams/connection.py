@@ -54,7 +54,7 @@ def close_code_of(error: Exception) -> CloseCode:
     return next(CLOSE_CODES[ancestor] for ancestor in type(error).__mro__ if ancestor in CLOSE_CODES)
 
 
-class Line:
+class Connection:
     """An accepted WebSocket. What is sent waits for the client to read it, so that nothing piles up here."""
 
     def __init__(self, socket: WebSocket, *, stream_id: str, unread_s: float = UNREAD_S) -> None:

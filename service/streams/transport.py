@@ -11,7 +11,7 @@ SPARE_BYTES = 64 * 1024
 PING_EVERY_S = 20.0
 
 
-class Carrier(WebSocketsSansIOProtocol):
+class StreamTransport(WebSocketsSansIOProtocol):
     """uvicorn's own, but that nobody keeps a connection open for ever by not reading the last of it."""
 
     linger_s: ClassVar[float] = 10.0
@@ -39,7 +39,7 @@ def websocket_options(settings: Settings) -> WebSocketOptions:
     behind frames that are not read yet. Whoever has gone is noticed by silence. Pictures are compressed already.
     """
     return WebSocketOptions(
-        ws=Carrier,
+        ws=StreamTransport,
         ws_max_size=settings.stream_frame_bytes + SPARE_BYTES,
         ws_ping_interval=PING_EVERY_S,
         ws_ping_timeout=None,

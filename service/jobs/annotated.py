@@ -13,12 +13,12 @@ from service.schemas import Answer
 from service.work import Stopped
 
 
-class Films:
+class AnnotatedVideos:
     """Makes one film at a time in a thread; whoever asks for one that is being made waits for the same."""
 
     def __init__(self, folder: JobFolder, *, limits: VideoLimits) -> None:
         self._folder, self._limits = folder, limits
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="films", initializer=step_back)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="annotated", initializer=step_back)
         self._lock = threading.Lock()
         self._making: dict[str, Future[None]] = {}
         self._stopping = threading.Event()

@@ -10,7 +10,7 @@ KEPT_S = 5.0
 MAX_KEPT = 1000
 
 
-class Tally:
+class Meter:
     """Counts one stream's frames."""
 
     def __init__(self) -> None:
