@@ -129,8 +129,10 @@ def describe(finding: Finding) -> Iterator[str]:
     yield f"{finding.cameras} x {finding.fps:g} frames/s for {finding.seconds:g} s: {frames} frames"
     yield f"looked at {finding.processed}, left out {finding.dropped}"
     yield f"lag {finding.lag_ms:.0f} ms, one in twenty over {finding.lag_p95_ms:.0f} ms"
-    for decision in finding.decisions:
-        yield f"{decision.label} since {decision.start_s:.1f} s, said {decision.delay_s:.1f} s later"
+    for label in dict.fromkeys(decision.label for decision in finding.decisions):
+        delays_s = [decision.delay_s for decision in finding.decisions if decision.label == label]
+        usual, latest = f"{statistics.median(delays_s):.1f} s", f"{max(delays_s):.1f} s"
+        yield f"{label}: {len(delays_s)} times, said {usual} after it began, {latest} at the latest"
     yield f"taken back {finding.taken_back}"
     first, last = finding.memory_bytes[0], finding.memory_bytes[-1]
     yield f"memory {first / 2**20:.0f} to {last / 2**20:.0f} MiB, last quarter to second {finding.memory_growth:.2f}"

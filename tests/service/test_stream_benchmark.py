@@ -60,7 +60,7 @@ def test_what_was_taken_back_is_no_decision() -> None:
 def test_memory_that_grows_is_seen_and_a_warm_up_is_not_growth() -> None:
     assert FINDING.memory_growth == 1.0
     assert "lag 61 ms, one in twenty over 180 ms" in list(describe(FINDING))
-    assert "squat since 8.4 s, said 1.1 s later" in list(describe(FINDING))
+    assert "squat: 1 times, said 1.1 s after it began, 1.1 s at the latest" in list(describe(FINDING))
 
 
 def test_a_clip_is_played_in_a_loop_at_a_cameras_pace_whatever_its_own() -> None:
