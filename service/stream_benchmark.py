@@ -30,6 +30,7 @@ from service.stream_command import film
 from service.streams.messages import Action, Config, Dropped, FramePoses
 
 READY_S, STOP_S = 60.0, 30.0
+SIDE = 640  # as browsers send
 MEMORY_EVERY_S = 5.0
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -140,7 +141,7 @@ def describe(finding: Finding) -> Iterator[str]:
 
 def measure(file: Path, *, fps: float, seconds: float, cameras: int = 1) -> Finding:
     """Start a service, show it a clip through some cameras at once, and end it."""
-    pictures = list(film(str(file), fps=fps, at_own_pace=False, stopped=threading.Event()))
+    pictures = list(film(str(file), SIDE, fps=fps, at_own_pace=False, stopped=threading.Event()))
     with serving() as (address, process_id), ThreadPoolExecutor(cameras + 1) as threads:
         done = threading.Event()
         memory = threads.submit(lambda: list(_memory(process_id, done)))

@@ -1,6 +1,5 @@
 """``marey stream``: send a camera or a file to a running service, and print what people do while they do it."""
 
-import itertools
 import json
 import signal
 import statistics
@@ -26,8 +25,8 @@ from service.client.streaming import Message, TimedPicture
 from service.client.transport import DEFAULT_URL
 from service.streams.messages import MAX_FPS, Action, Config, Dropped, FramePoses
 
-# No pose backend gains from larger pictures of whole people; at this quality their joints do not move.
-MAX_SIDE = 640
+# For pose backends to which every pixel is of use; at this quality joints do not move.
+MAX_SIDE = 960
 JPEG_QUALITY = 90
 # Lags that the summary looks back on: a camera may run for months.
 KEPT_LAGS = 10_000
@@ -77,14 +76,16 @@ def stream(
     key = api_key_file.read_text(encoding="utf-8").strip() if api_key_file else None
     report: Report = JsonReport() if as_json else PlainReport()
     stopped = threading.Event()
-    frames = film(source, fps=fps, at_own_pace=is_played, stopped=stopped)
-    first = next(frames)  # what cannot be played is known before anybody is called
+    if not is_camera(source):
+        open_video(source).close()  # what cannot be played is known before anybody is called
     summary = Summary()
     with terminal.callers_mistakes():
         client = Client(service_address(url), api_key=key)
     with client, _first_interrupt(stopped):
         try:
-            for message in client.stream(itertools.chain([first], frames), config):
+            for message in client.stream(
+                lambda ready: film(source, ready.max_side, fps=fps, at_own_pace=is_played, stopped=stopped), config
+            ):
                 summary.hear(message)
                 if isinstance(message, Action):
                     report.tell(message)
@@ -94,11 +95,16 @@ def stream(
                 report.conclude(summary)
 
 
-def film(source: str, *, fps: float, at_own_pace: bool, stopped: threading.Event) -> Iterator[TimedPicture]:
-    """Yield a video's pictures as JPEG with their times, until it ends or is stopped."""
+def film(
+    source: str, max_side: int | None, *, fps: float, at_own_pace: bool, stopped: threading.Event
+) -> Iterator[TimedPicture]:
+    """Yield a video's pictures as JPEG with their times, until it ends or is stopped.
+
+    They are no larger than the pose backend has use for, px: nothing is sent in vain, and nothing made smaller twice.
+    """
     with open_video(source) as video:
         begun_s = time.monotonic()
-        for frame in video.frames(fps=fps, max_side=MAX_SIDE):
+        for frame in video.frames(fps=fps, max_side=max_side or MAX_SIDE):
             if at_own_pace:
                 stopped.wait(begun_s + frame.time_s - time.monotonic())
             if stopped.is_set():

@@ -1,12 +1,12 @@
 """The client for programs that await."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Unpack
 
 from service.client.jobs import AsyncJob, AsyncJobs
 from service.client.orders import Options, Order, SkeletonsJson, VideoSource, recognition, skeleton_recognition
-from service.client.streaming import Message, TimedPicture, open_stream
+from service.client.streaming import Message, PictureSource, open_stream
 from service.client.transport import DEFAULT_URL, TIMEOUT_S, Transport
 from service.schemas import Answer, Models
 from service.streams.messages import Config
@@ -58,10 +58,10 @@ class AsyncClient:
         reply = await self._transport.send(Order("GET", "/v1/models"))
         return Models.model_validate_json(reply.content)
 
-    def stream(
-        self, frames: AsyncIterable[TimedPicture] | Iterable[TimedPicture], config: Config = DEFAULT_CONFIG
-    ) -> AsyncGenerator[Message]:
+    def stream(self, frames: PictureSource, config: Config = DEFAULT_CONFIG) -> AsyncGenerator[Message]:
         """Send pictures (JPEG or WebP) with rising capture times, and yield all that the service says, until the end.
+
+        ``frames`` may be a function, which is called with the service's ``Ready``.
 
         With ``config.drop`` "never" a picture waits for its turn; with "oldest" those that come too quickly are left
         out, and ``Dropped`` says which. An error of ``frames`` is raised once what was sent has been answered.

@@ -1,7 +1,7 @@
 """A stream over a WebSocket: pictures out as credit allows, messages in, every picture answered once."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -32,12 +32,13 @@ PATH = "v1/stream"
 ON_THE_LINE = 4
 
 TimedPicture = tuple[float, bytes]
+Pictures = AsyncIterable[TimedPicture] | Iterable[TimedPicture]
+# They may depend on what the service says of itself, such as how large pictures are of use to it.
+PictureSource = Pictures | Callable[[Ready], Pictures]
 Message = Ready | FramePoses | Dropped | Action | Stats
 
 
-async def open_stream(
-    transport: Transport, frames: AsyncIterable[TimedPicture] | Iterable[TimedPicture], config: Config
-) -> AsyncGenerator[Message]:
+async def open_stream(transport: Transport, frames: PictureSource, config: Config) -> AsyncGenerator[Message]:
     """Yield what the service says of pictures; see ``AsyncClient.stream``."""
     async with _connected(transport) as line:
         await line.send(config.model_dump_json())
@@ -63,9 +64,7 @@ async def open_stream(
 class Sender:
     """Sends pictures beside whatever is received, and counts those that are unanswered."""
 
-    def __init__(
-        self, line: ClientConnection, frames: AsyncIterable[TimedPicture] | Iterable[TimedPicture], config: Config
-    ) -> None:
+    def __init__(self, line: ClientConnection, frames: PictureSource, config: Config) -> None:
         self._line = line
         self._frames = frames
         self._waits = config.drop == "never"
@@ -77,7 +76,8 @@ class Sender:
         """Begin when the service is ready, and go on as it answers."""
         if isinstance(message, Ready):
             self._make_room(message.credit if self._waits else message.credit * ON_THE_LINE)
-            self._task = asyncio.create_task(self._send_all())
+            frames = self._frames(message) if callable(self._frames) else self._frames
+            self._task = asyncio.create_task(self._send_all(frames))
         elif isinstance(message, FramePoses):
             self._make_room(1)
         elif isinstance(message, Dropped):
@@ -99,10 +99,10 @@ class Sender:
         if self._task is not None and not self._task.cancelled():
             self._task.result()
 
-    async def _send_all(self) -> None:
+    async def _send_all(self, frames: Pictures) -> None:
         seq = 0
         try:
-            async for time_s, picture in _awaited(self._frames):
+            async for time_s, picture in _awaited(frames):
                 if self._waits or not self._room.locked():
                     await self._room.acquire()
                     await self._line.send(pack_frame(SentFrame(seq, round(time_s * 1e6), picture)))
@@ -140,7 +140,7 @@ async def _connected(transport: Transport) -> AsyncIterator[ClientConnection]:
         yield line
 
 
-async def _awaited(frames: AsyncIterable[TimedPicture] | Iterable[TimedPicture]) -> AsyncIterator[TimedPicture]:
+async def _awaited(frames: Pictures) -> AsyncIterator[TimedPicture]:
     """Yield from either kind; one that blocks does so in a thread."""
     if isinstance(frames, AsyncIterable):
         async for frame in frames:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Unpack
 from service.client.asynchronous import DEFAULT_CONFIG, AsyncClient
 from service.client.jobs import PATIENCE_S, AsyncJob, AsyncJobs, OnProgress
 from service.client.orders import Options, SkeletonsJson, VideoSource
-from service.client.streaming import Message, TimedPicture
+from service.client.streaming import Message, PictureSource
 from service.client.transport import DEFAULT_URL, TIMEOUT_S
 from service.jobs.schemas import JobAnswer
 from service.schemas import Answer, Models
@@ -126,7 +126,7 @@ class Client:
         """List the recognisers with their cards, and the pose backends."""
         return self._loop.run(self._client.models())
 
-    def stream(self, frames: Iterable[TimedPicture], config: Config = DEFAULT_CONFIG) -> Iterator[Message]:
+    def stream(self, frames: PictureSource, config: Config = DEFAULT_CONFIG) -> Iterator[Message]:
         """Send pictures, which are taken in another thread, and yield all that the service says, until the end."""
         messages = self._client.stream(frames, config)
         try:

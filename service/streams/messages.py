@@ -80,7 +80,10 @@ class Limits(BaseModel):
 
 
 class Ready(BaseModel):
-    """Frames may come now, ``credit`` of them unanswered. ``limbs`` are pairs of places in ``joints``."""
+    """Frames may come now, ``credit`` of them unanswered. ``limbs`` are pairs of places in ``joints``.
+
+    Pictures with a side longer than ``max_side`` px are made smaller before they are looked at, if it is not null.
+    """
 
     type: Literal["ready"] = "ready"
     stream_id: str
@@ -93,6 +96,7 @@ class Ready(BaseModel):
     window_s: float
     stride_s: float
     credit: int
+    max_side: int | None
     limits: Limits
 
 

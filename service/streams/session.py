@@ -107,6 +107,7 @@ class Session:
             window_s=config.window_s or card.features.window_s,
             stride_s=config.stride_s,
             credit=self._streams.credit,
+            max_side=engine.pose.max_side,
             limits=self._streams.limits,
         )
 
