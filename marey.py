@@ -11,6 +11,7 @@ import subprocess
 import sys
 from enum import IntEnum
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -245,10 +246,10 @@ def _forward(context: typer.Context) -> None:
     module = module_of(" ".join([*groups, name]))
     try:
         commands = importlib.import_module(module)
-    except ImportError as error:
-        raise errors.ModelError(
-            f"this command needs the training extra: pip install 'marey[train]' ({error})"
-        ) from error
+    except ModuleNotFoundError as error:
+        if find_spec("torch"):  # something else is missing
+            raise
+        raise errors.ModelError(f"this needs the training extra: pip install 'marey[train]' ({error})") from error
     commands.app([name, *context.args], prog_name=" ".join(["marey", *groups]))
 
 

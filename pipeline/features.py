@@ -71,7 +71,8 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     there and joints never seen are zero. ``motion`` is in lengths of the torso, however the values are normalised.
 
     Raises:
-        UnfitClip: the clip has no joint of the spec's layout, or not what its normalisation takes.
+        UnfitClip: the clip has no joint of the spec's layout, no depth where the spec asks for z, or not what its
+            normalisation takes.
     """
     layout = layout_named(spec.layout)
     keypoints, scores = clip.keypoints, clip.scores
@@ -80,6 +81,8 @@ def make_features(clip: SkeletonClip, spec: FeatureSpec) -> Features:
     if clip.layout is not layout:
         _check_kinship(clip.layout, layout)
         keypoints, scores = map_joints(keypoints, scores, clip.layout.joints, layout)
+    if "z" in spec.channels and keypoints.shape[-1] < 3:
+        raise UnfitClip("the model takes keypoints of a depth sensor: expected x, y and z, got 2 coordinates a joint")
     people = _choose_people(scores, spec)
     keypoints, scores = keypoints[:, people], scores[:, people]
     centre_s, half_s = (clip.start_s + clip.end_s) / 2, spec.window_s / 2
@@ -182,7 +185,7 @@ def _stack_channels(
         axis = CHANNELS.index(channel)
         if channel == "score":
             values[..., place] = scores[nearest]
-        elif axis < coordinates.shape[-1]:
+        else:
             values[..., place] = coordinates[..., axis]
     return values
 

@@ -14,7 +14,7 @@ from pipeline.layouts import NTU25, layout_named
 from training.bundles import export_bundle
 from training.catalogue import catalogue
 from training.evaluate_command import Data, evaluate
-from training.examples import divide, learned, read_sets
+from training.examples import check_examples, divide, learned, read_sets
 from training.folds import check_folds
 from training.importing import Checkpoint, import_checkpoint
 from training.labels import read_labels
@@ -54,8 +54,7 @@ def train(
         if settings and changed(named, learned(named, settings, sets)) != run.recipe:
             raise ValueError(f"{out} was started with other settings: see its {RUN_FILE}, and give those or none")
         parts = divide(run.recipe, sets)
-    if not parts.train:
-        raise typer.BadParameter("nothing is left to train on: leave out less")
+        check_examples(run.recipe, parts)
     train_recipe(run.recipe, parts.train, out, resume=resume)
 
 

@@ -81,6 +81,24 @@ def divide(recipe: Recipe, sets: Mapping[str, SkeletonSet], *, tested: Sequence[
     return Parts(*(tuple(parts[part]) for part in ("train", "calibration", "test")))
 
 
+def check_examples(recipe: Recipe, parts: Parts) -> None:
+    """Raise ``ValueError`` where there is nothing to train on, or nothing for some label of a recipe that is whole.
+
+    What folds leave out may well be all that there is of another label.
+    """
+    if not parts.train:
+        raise ValueError("nothing is left to train on: leave out less")
+    if isinstance(recipe, WindowRecipe) and recipe.left_out:
+        return
+    made = {recipe.idle_label, recipe.other_label} if isinstance(recipe, WindowRecipe) else set()
+    seen = {example.label for example in parts.train}
+    if unseen := [label for label in recipe.class_labels if label not in seen | made]:
+        raise ValueError(
+            f"no sequence trains {', '.join(unseen)}: expected some of each label in the training part, beside those "
+            "that are held out and tested; record more, or take the label out"
+        )
+
+
 def _sides(recipe: Recipe, source: SkeletonSet) -> I8:
     """Return the recipe's split, or the first one if it names none."""
     split = (recipe.split if isinstance(recipe, SequenceRecipe) else "") or next(iter(source.splits))

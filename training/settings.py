@@ -16,6 +16,8 @@ def parse_settings(texts: Sequence[str]) -> dict[str, object]:
         place = changes
         for part in outer:
             place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ValueError(f"--set {text}: {part} was set to {place!r} as a whole before; set it or parts of it")
         try:
             place[last] = json.loads(value)
         except ValueError:

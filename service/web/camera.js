@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 
-const MAX_SIDE_PX = 640;
+const WIDEST_PX = 640;
 const QUALITY = 0.7;
 
 const REASONS = {
@@ -18,7 +18,7 @@ export const openCamera = async (deviceId = "") => {
     const detail = "Browsers open cameras only on pages that come over https or from this very machine (localhost).";
     throw new Problem({ type: "camera", title: "No camera can be opened here", detail });
   }
-  const video = { width: { ideal: MAX_SIDE_PX }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+  const video = { width: { ideal: WIDEST_PX }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
   if (deviceId) video.deviceId = { exact: deviceId };
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: false, video });
@@ -31,10 +31,11 @@ export const openCamera = async (deviceId = "") => {
 export const listCameras = async () =>
   (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "videoinput");
 
-// Takes one picture at a time from a video as JPEG.
+// Takes one picture at a time from a video as JPEG, with no side longer than `maxSidePx`.
 export class Grabber {
   constructor(video) {
     this._video = video;
+    this.maxSidePx = WIDEST_PX;
     this._canvas = document.createElement("canvas");
     this.isBusy = false;
   }
@@ -43,7 +44,7 @@ export class Grabber {
     this.isBusy = true;
     try {
       const { videoWidth: width, videoHeight: height } = this._video;
-      const scale = Math.min(1, MAX_SIDE_PX / Math.max(width, height));
+      const scale = Math.min(1, this.maxSidePx / Math.max(width, height));
       this._canvas.width = Math.round(width * scale);
       this._canvas.height = Math.round(height * scale);
       this._canvas.getContext("2d", { alpha: false }).drawImage(this._video, 0, 0, this._canvas.width, this._canvas.height);

@@ -75,6 +75,7 @@ export class Live {
   _begin(ready) {
     this._figure = figureOf(ready);
     this._labels = ready.labels;
+    if (ready.max_side) this._grabber.maxSidePx = ready.max_side;
     this._readOut("Live");
   }
 

@@ -8,6 +8,7 @@ from factories import BODIES, COCO17, TORSO_PX, make_clip, make_figure, make_tim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import UnfitClip
 from pipeline.features import FeatureSpec, frame_times, make_features, stack_features
 from pipeline.layouts import Layout
 from pipeline.values import F32, SkeletonClip
@@ -41,7 +42,9 @@ def without_joints(clip: SkeletonClip, *joints: str) -> SkeletonClip:
 @pytest.mark.parametrize("layout", BODIES.values(), ids=BODIES)
 def test_features_have_the_shape_that_the_card_says(layout: Layout, channels: tuple[str, ...]) -> None:
     spec = FeatureSpec(layout=layout.name, num_frames=24, window_s=2.0, num_people=2, channels=channels)
-    features = make_features(make_waver(WINDOW_S), spec)
+    clip = make_waver(WINDOW_S)
+    in_space = replace(clip, keypoints=np.concatenate([clip.keypoints, clip.keypoints[..., :1]], axis=-1))
+    features = make_features(in_space, spec)
     assert features.values.shape == (24, 2, len(layout), len(channels))
     assert features.mask.shape == (24, 2)
     assert features.values.dtype == np.float32
@@ -276,8 +279,9 @@ def test_depth_has_a_channel_of_its_own() -> None:
     assert make_features(clip, replace(SPEC, channels=("z", "x"))).values == pytest.approx(features.values[..., [2, 0]])
 
 
-def test_a_flat_clip_has_no_depth() -> None:
-    assert not make_features(make_waver(WINDOW_S), replace(SPEC, channels=("x", "z"))).values[..., 1].any()
+def test_a_flat_clip_is_not_for_a_model_of_depth() -> None:
+    with pytest.raises(UnfitClip, match="expected x, y and z, got 2 coordinates a joint"):
+        make_features(make_waver(make_times(1.0)), replace(SPEC, channels=("x", "z")))
 
 
 def test_scores_have_a_channel_of_their_own() -> None:

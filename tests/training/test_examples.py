@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import DataError
 from training.datasets.skeleton_set import NO_PART, TESTED, TRAINS, SkeletonSet
-from training.examples import Example, Parts, divide, held_out_groups, learned, read_sets
+from training.examples import Example, Parts, check_examples, divide, held_out_groups, learned, read_sets
 from training.recipe import SequenceRecipe, WindowRecipe
 from training.recipes.everyday import everyday
 from training.recipes.own import own
@@ -152,6 +152,21 @@ def test_windows_are_learned_from_all_of_a_set_whose_split_nobody_compares_on(
     divided = divide(tiny, sets, tested=())
     assert not divided.test
     assert len(divided.train) + len(divided.calibration) == sum(map(len, sets.values())) - 6  # nobody learns "bend"
+
+
+def test_a_label_that_nothing_trains_is_named(tiny_sequences: SequenceRecipe, penn: dict[str, SkeletonSet]) -> None:
+    recipe = replace(tiny_sequences, classes=tuple(learned(tiny_sequences, {}, penn)["classes"]))
+    parts = divide(recipe, penn)
+    check_examples(recipe, parts)
+    missing = recipe.classes[0]
+    lacking = replace(parts, train=tuple(example for example in parts.train if example.label != missing))
+    with pytest.raises(ValueError, match=f"no sequence trains {missing}: expected some of each label"):
+        check_examples(recipe, lacking)
+
+
+def test_a_fold_may_lack_what_it_leaves_out(tiny: WindowRecipe, sets: dict[str, SkeletonSet]) -> None:
+    fold = replace(tiny, left_out=frozenset({"kard"}))
+    check_examples(fold, divide(fold, sets))
 
 
 def test_the_classes_of_a_set_are_learned_from_it_and_settings_are_kept(
