@@ -70,15 +70,13 @@ TRAINING = {
     "bench heatmaps": "Measure heatmap volumes drawn by the exported graph beside the usual way of drawing them.",
     "benchmark papers": "Train every network of a paper's table, and hold it against the paper.",
     "benchmark sets": "Train recognisers on public data sets.",
+    "benchmark claims": "Try what each paper says that its network gains.",
     "benchmark page": "Write the page of benchmarks from results.",
 }
 # By the command's name, or else by its group's.
 SERVICE_MODULES = {"stream": "service.stream_command", "bench stream": "service.stream_benchmark"}
-TRAINING_MODULES = {
-    **{"": "training.commands", "models": "training.commands"},
-    **{"data": "training.data_commands", "bench": "training.speed_commands"},
-    "benchmark": "training.benchmark_commands",
-}
+TRAINING_MODULES = {"": "training.commands", "models": "training.commands", "data": "training.data_commands"}
+TRAINING_MODULES |= {"bench": "training.speed_commands", "benchmark": "training.benchmark_commands"}
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Video files.")]

@@ -192,11 +192,19 @@ def test_a_measurement_that_fails_says_why_and_ends_with_its_exit_code(run: Run,
 def test_training_says_what_to_install_where_torch_is_missing(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
+    monkeypatch.setattr(marey, "find_spec", lambda name: None)
     for module in marey.TRAINING_MODULES.values():
         monkeypatch.setitem(sys.modules, module, None)
     said = run(*command.split())
     assert said.code == marey.Exit.MODEL
     assert "pip install 'marey[train]'" in said.err
+
+
+def test_what_else_cannot_be_imported_is_not_taken_for_a_missing_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marey, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, marey.TRAINING_MODULES[""], None)
+    with pytest.raises(ModuleNotFoundError, match=r"training\.commands"):
+        marey.app(["train"], prog_name="marey", standalone_mode=False)
 
 
 def test_the_doctor_reports_settings_that_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from models.streams import STREAMS
 from training.benchmark_page import DATA_SETS, PAGE, RESULTS, load_results, page_of
 from training.benchmark_sets import Plan as SetsPlan
 from training.benchmark_sets import run_sets
+from training.claims import CLAIMS, try_claims
 from training.recipes.benchmarks import SIZES
 from training.reproduction import Line, Plan, plans_of, reproduce, sequence_recipe
 from training.scores import Spread
@@ -83,6 +84,28 @@ def sets_(
         )
     for result in run_sets(plan, data, runs=runs, out=out):
         terminal.say(f"{result.name}: {_percent(result.top1_spread)}")
+
+
+@app.command()
+def claims(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with the sets, NAME.npz each.")],
+    data_set: Annotated[str, typer.Option("--on", help="The set to try them on.")] = "utd_mhad",
+    names: Annotated[str, typer.Option("--claims", help="Names with commas.")] = ",".join(CLAIMS),
+    seeds: Annotated[
+        str, typer.Option(help="Numbers such as 0,1,2: each network is trained once with each.")
+    ] = "0,1,2",
+    out: Annotated[Path, typer.Option(help="Folder of results (JSON) and logs (CSV).")] = RESULTS,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs, which are gone on with.")] = Path("runs"),
+) -> None:
+    """Try what each paper says that its network gains, two networks a claim."""
+    with terminal.callers_mistakes():
+        chosen = [CLAIMS[name] for name in _names(names, CLAIMS, "--claims")]
+        (known,), numbers = _names(data_set, DATA_SETS, "--on"), _parse_seeds(seeds)
+    for finding in try_claims(chosen, known, data, seeds=numbers, runs=runs, out=out):
+        terminal.say(
+            f"{finding.claim.paper}: {finding.claim.says}? {_percent(finding.baseline.top1_spread)} without, "
+            f"{_percent(finding.challenger.top1_spread)} with: {finding.verdict}"
+        )
 
 
 @app.command()
