@@ -70,6 +70,21 @@ LABELS: dict[str, dict[str, str | None]] = {
         "stand_up": "stand_up",
         "bend": None,  # looks like picking something up
     },
+    "msr_action3d": {
+        "high_arm_wave": "wave",
+        "horizontal_arm_wave": "wave",
+        "two_hand_wave": "wave",
+        "high_throw": "throw",
+        "hand_clap": "clap",
+        "forward_kick": "kick",
+        "side_kick": "kick",
+        "jogging": "run",
+        "tennis_swing": "tennis_forehand",
+        "tennis_serve": "tennis_serve",
+        "golf_swing": "golf_swing",
+        "bend": None,  # looks like picking something up
+        "pickup_and_throw": None,  # two actions at once
+    },
     "jhmdb14": {
         "clap": "clap",
         "golf": "golf_swing",
