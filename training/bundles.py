@@ -18,7 +18,7 @@ from pipeline.layouts import layout_named
 from training.evaluate import calibrated_temperature, calibration_windows
 from training.examples import Example, Parts, divide, read_sets
 from training.export import export_onnx
-from training.folds import choose_thresholds, foreign_precision, judge_folds, unknown_report_rate
+from training.folds import choose_thresholds, foreign_precision, foreign_top1, judge_folds, unknown_report_rate
 from training.fusion import fit_ensemble, fit_streams
 from training.measure import measure
 from training.recipe import Recipe, WindowRecipe
@@ -169,6 +169,7 @@ def decide_reporting(recipe: Recipe, folds: Sequence[Run], data: Path) -> Report
     thresholds = choose_thresholds(verdicts, actions, home=home)
     precision = foreign_precision(verdicts, thresholds)
     metrics = {f"precision_on_unseen_sets/{label}": share for label, (share, _) in sorted(precision.items())}
+    metrics |= {f"top1_on_unseen_sets/{name}": share for name, share in foreign_top1(verdicts, actions).items()}
     named_unknown = unknown_report_rate(verdicts, thresholds)
     if not math.isnan(named_unknown):  # JSON has no word for it
         metrics["unknown_actions_reported"] = named_unknown

@@ -120,6 +120,15 @@ def foreign_precision(verdicts: Sequence[Verdict], thresholds: Mapping[str, floa
     return table
 
 
+def foreign_top1(verdicts: Sequence[Verdict], actions: Collection[str]) -> dict[str, float]:
+    """Return which share of the actions in each data set left out of training is recognised, whatever the score."""
+    right: dict[str, list[bool]] = {}
+    for verdict in verdicts:
+        if verdict.is_foreign and verdict.truth in actions:
+            right.setdefault(verdict.source, []).append(verdict.said == verdict.truth)
+    return {source: float(np.mean(some)) for source, some in sorted(right.items())}
+
+
 def _judge_fold(fold: Run, data: Path, rng: np.random.Generator) -> Iterator[Verdict]:
     recipe = windowed(fold.recipe)
     parts = divide(recipe, read_sets(recipe, data))

@@ -16,6 +16,7 @@ from training.folds import (
     Verdict,
     choose_thresholds,
     foreign_precision,
+    foreign_top1,
     judge_folds,
     unknown_report_rate,
 )
@@ -114,6 +115,17 @@ def test_precision_is_measured_on_sets_left_out_from_the_threshold_up() -> None:
         *verdict("wave", 0.9, "throw", is_foreign=False, num=10),
     ]
     assert foreign_precision(verdicts, {"wave": 0.8, "squat": 0.8}) == {"wave": (0.75, 20)}
+
+
+def test_actions_of_sets_left_out_are_counted_set_by_set_and_nothing_else_is() -> None:
+    verdicts = [
+        *verdict("wave", 0.3, "wave", num=3),
+        *verdict("idle", 0.0, "wave"),
+        *(replace(one, source="utd_mhad") for one in verdict("squat", 0.9, "squat")),
+        *verdict("wave", 0.9, "other", num=9),
+        *verdict("wave", 0.9, "squat", is_foreign=False, num=9),
+    ]
+    assert foreign_top1(verdicts, LABELS) == {"kard": 0.75, "utd_mhad": 1.0}
 
 
 def test_a_precision_of_too_few_reports_is_none() -> None:
