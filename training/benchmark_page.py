@@ -148,7 +148,7 @@ class _Row:
         minutes = f"{self.first.minutes:.0f}" if self.first.minutes else ""
         return (
             f"| {self.network} | {self.streams} | {self.first.parameters / 1e6:.2f} M | {self.first.epochs or ''} | "
-            f"{minutes} | {_percent(self.top1)} | {_percent(self.classes)} | {len(self.first.seeds)} |"
+            f"{minutes} | {_percent(self.top1)} | {_percent(self.classes)} | {self.top1.num} |"
         )
 
 
@@ -162,8 +162,8 @@ def _rows(results: Iterable[Result]) -> Iterator[_Row]:
         if missing > 0:
             streams += f" (split {' and '.join(one.split for one in some)} alone)"
         if len(some) > 1:
-            classes = mean_and_spread([value for one in some for value in one.mean_class_accuracy])
-            yield _Row(network, streams, some[0], mean_over_splits(some), Spread(classes.mean, float("nan"), 0))
+            classes = mean_over_splits(some, "mean_class_accuracy")
+            yield _Row(network, streams, some[0], mean_over_splits(some), classes)
         else:
             yield _Row(network, streams, some[0], some[0].top1_spread, mean_and_spread(some[0].mean_class_accuracy))
 

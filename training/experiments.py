@@ -179,6 +179,8 @@ def keep_logs(experiment: Experiment, runs: Path, results: Path) -> None:
         shutil.copyfile(run_folder(runs, experiment.name, seed) / LOG_FILE, target)
 
 
-def mean_over_splits(results: Sequence[Result]) -> Spread:
-    """Return the mean over a data set's splits, and its spread over seeds."""
-    return mean_and_spread([statistics.fmean(split) for split in zip(*(one.top1 for one in results), strict=True)])
+def mean_over_splits(results: Sequence[Result], figure: str = "top1") -> Spread:
+    """Return a figure's mean over a data set's splits, and its spread over the seeds that all were trained with."""
+    by_seed = [dict(zip(one.seeds, getattr(one, figure), strict=True)) for one in results]
+    seeds = sorted(set.intersection(*map(set, by_seed)))
+    return mean_and_spread([statistics.fmean(split[seed] for split in by_seed) for seed in seeds])

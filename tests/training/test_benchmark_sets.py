@@ -94,6 +94,16 @@ def test_splits_are_one_row_with_their_mean() -> None:
     assert "| 85.0 |" in row
 
 
+def test_splits_are_compared_on_the_seeds_that_all_of_them_have() -> None:
+    splits = [
+        result_of(f"jhmdb14/{split}", *top1, data_set="jhmdb14", split=str(split))
+        for split, top1 in enumerate(((0.8, 0.1), (0.9,), (0.85,)), start=1)
+    ]
+    (row,) = (line for line in page_of(splits).splitlines() if line.startswith("| stfnet"))
+    assert "| 85.0 |" in row
+    assert row.endswith("| 1 |")
+
+
 def test_a_split_by_itself_is_said_to_be_that() -> None:
     page = page_of([result_of("jhmdb14/one", 0.9, data_set="jhmdb14", split="2")])
     assert "| joint (split 2 alone) |" in page
