@@ -75,8 +75,13 @@ TRAINING = {
 }
 # By the command's name, or else by its group's.
 SERVICE_MODULES = {"stream": "service.stream_command", "bench stream": "service.stream_benchmark"}
-TRAINING_MODULES = {"": "training.commands", "models": "training.commands", "data": "training.data_commands"}
-TRAINING_MODULES |= {"bench": "training.speed_commands", "benchmark": "training.benchmark_commands"}
+TRAINING_MODULES = {
+    "": "training.commands",
+    "models": "training.commands",
+    "data": "training.data_commands",
+    "bench": "training.speed_commands",
+    "benchmark": "training.benchmark_commands",
+}
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Video files.")]
@@ -169,10 +174,11 @@ def recognize(
         raise typer.BadParameter(f"one file can be annotated at a time, got {len(files)}", param_hint="--annotate")
     settings = _settings(model=model, pose=pose, provider=provider, threads=threads, max_seconds=max_seconds)
     from pipeline.actions import Options
+    from service.limits import request_limits
 
     with terminal.callers_mistakes():
         options = Options(top_k=top_k, threshold=threshold, keypoints=keypoints or annotate is not None)
-    engine, limits = _load_engine(settings), _limits(settings)
+    engine, limits = _load_engine(settings), request_limits(settings)
     answers: list[dict[str, object]] = []
     codes: list[Exit] = []
     for file in files:
@@ -349,17 +355,6 @@ def _load_engine(settings: "Settings") -> "Engine":
 
     with terminal.callers_mistakes():
         return settings_loader(settings)(settings.model, settings.pose)
-
-
-def _limits(settings: "Settings") -> "VideoLimits":
-    from pipeline.video import VideoLimits
-
-    return VideoLimits(
-        max_bytes=settings.max_bytes,
-        max_seconds=settings.max_seconds,
-        max_pixels=settings.max_pixels,
-        max_frames=settings.max_frames,
-    )
 
 
 def _recognise(engine: "Engine", file: Path, options: "Options", limits: "VideoLimits") -> "Recognition":

@@ -19,7 +19,8 @@ from service.jobs.folder import JobFolder, default_folder, sync
 from service.jobs.results import SavedKeypoints, job_text, unpacked
 from service.jobs.schemas import JobAnswer, JobList, answer_of_job
 from service.jobs.store import Job, JobStore, Status
-from service.jobs.worker import Worker, job_limits
+from service.jobs.worker import Worker
+from service.limits import job_limits
 from service.requests import RecognizeOptions
 from service.schemas import Answer
 from service.settings import Settings

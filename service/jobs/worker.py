@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 import structlog
 
 from pipeline.values import Recognition
-from pipeline.video import VideoLimits, open_video
+from pipeline.video import open_video
 from service.engines import Engines
 from service.errors import InsufficientStorage, JobAbandoned, problem_of, telling_full_disk
 from service.jobs.folder import JobFolder
 from service.jobs.results import packed, save_keypoints
 from service.jobs.schemas import HOUR_S
 from service.jobs.store import Job, JobStore
+from service.limits import job_limits
 from service.requests import RecognizeOptions
 from service.schemas import answer_of
 from service.settings import Settings
@@ -37,16 +38,6 @@ FAULT_PAUSE_S = 10.0
 NICENESS = 10
 
 logger = structlog.get_logger(__name__)
-
-
-def job_limits(settings: Settings) -> VideoLimits:
-    """Return what a job's video may cost; frames are to seconds as they are for a request."""
-    return VideoLimits(
-        max_bytes=settings.job_max_bytes,
-        max_seconds=settings.job_max_seconds,
-        max_pixels=settings.max_pixels,
-        max_frames=round(settings.max_frames * max(1.0, settings.job_max_seconds / settings.max_seconds)),
-    )
 
 
 def step_back() -> None:

@@ -14,8 +14,9 @@ from pipeline.engine import Engine
 from pipeline.errors import LimitExceeded
 from pipeline.layouts import Layout
 from pipeline.values import Recognition, SkeletonClip
-from pipeline.video import VideoLimits, open_video
+from pipeline.video import open_video
 from service.errors import ClientGone, UploadTooSlow
+from service.limits import request_limits
 from service.openapi import option_parameters, problems, recognize_body
 from service.requests import RecognizeOptions, SkeletonRequest, options_given, refuse_wide
 from service.schemas import Answer, answer_of
@@ -114,14 +115,5 @@ def _recognise(order: Order, engine: Engine, settings: Settings, turn: Turn) -> 
     options = order.options.for_engine()
     if isinstance(order.source, SkeletonClip):
         return engine.recognise_skeletons(order.source, options), order.source.layout
-    with open_video(order.source, limits=_video_limits(settings)) as video:
+    with open_video(order.source, limits=request_limits(settings)) as video:
         return engine.recognise(video, options, on_progress=turn.report), engine.pose.layout
-
-
-def _video_limits(settings: Settings) -> VideoLimits:
-    return VideoLimits(
-        max_bytes=settings.max_bytes,
-        max_seconds=settings.max_seconds,
-        max_pixels=settings.max_pixels,
-        max_frames=settings.max_frames,
-    )

@@ -24,7 +24,6 @@ from factories import (
 from pipeline import engine as engine_module
 from pipeline.engine import Engine, Options, Stream, bundle_named, load_engine
 from pipeline.errors import UnknownModel
-from pipeline.follow import surest
 from pipeline.layouts import LAYOUTS, Layout, map_joints
 from pipeline.pose import PoseBackend
 from pipeline.recognise import Recogniser
@@ -198,12 +197,6 @@ def test_only_so_many_frames_a_second_are_looked_at(film: bytes, recogniser: Rec
 def test_only_so_many_people_are_followed(film: bytes, recogniser: Recogniser) -> None:
     (track,) = recognise(film, one_pass(), recogniser, Options(max_people=1)).tracks
     assert track.track_id == 1
-
-
-@pytest.mark.parametrize(("most", "kept"), [(5, [0, 1, 2]), (2, [0, 2]), (1, [2])])
-def test_the_surest_people_are_kept_in_their_order(most: int, kept: list[int]) -> None:
-    people = make_poses(*[make_figure(x=100 * one) for one in range(3)], box_scores=[0.5, 0.3, 0.9])
-    assert surest(people, most).keypoints.tolist() == people.keypoints[kept].tolist()
 
 
 def test_progress_rises_from_0_to_1(film: bytes, recogniser: Recogniser) -> None:

@@ -5,10 +5,10 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from factories import FakePose, make_figure, make_frame, make_times
+from factories import FakePose, make_figure, make_frame, make_poses, make_times
 
 from pipeline.actions import Stopwatch
-from pipeline.follow import Follower, size_of_video
+from pipeline.follow import Follower, size_of_video, surest
 from pipeline.values import F32, Frame, Poses
 
 
@@ -35,6 +35,12 @@ def test_frames_one_by_one_are_worth_as_much_as_in_groups(at_a_time: int, needs_
     for one, other in zip(whole, pieces, strict=True):
         assert one.track_ids.tolist() == other.track_ids.tolist() == [1, 2]
         assert np.array_equal(one.keypoints, other.keypoints)
+
+
+@pytest.mark.parametrize(("most", "kept"), [(5, [0, 1, 2]), (2, [0, 2]), (1, [2])])
+def test_the_surest_people_are_kept_in_their_order(most: int, kept: list[int]) -> None:
+    people = make_poses(*[make_figure(x=100 * one) for one in range(3)], box_scores=[0.5, 0.3, 0.9])
+    assert surest(people, most).keypoints.tolist() == people.keypoints[kept].tolist()
 
 
 def test_no_frame_is_followed_by_nobody() -> None:

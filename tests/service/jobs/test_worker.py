@@ -9,8 +9,7 @@ import pytest
 from service.jobs import worker
 from service.jobs.results import save_keypoints
 from service.jobs.store import JobStore, Status
-from service.jobs.worker import MAX_ATTEMPTS, job_limits
-from service.settings import Settings
+from service.jobs.worker import MAX_ATTEMPTS
 
 DAY_S = 24 * 3600.0
 
@@ -163,9 +162,3 @@ def test_requests_go_before_jobs(open_desk, hand_in, finish, monkeypatch):
     finish(desk, hand_in(desk))
     here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert seen == [min(19, here + worker.NICENESS)]
-
-
-@pytest.mark.parametrize(("longer", "frames"), [(2, 2000), (0.5, 1000)])
-def test_frames_are_to_seconds_as_they_are_for_a_request(longer, frames):
-    limits = job_limits(Settings(max_seconds=10, max_frames=1000, job_max_seconds=10 * longer, job_max_bytes=5000))
-    assert (limits.max_seconds, limits.max_frames, limits.max_bytes) == (10 * longer, frames, 5000)
