@@ -127,8 +127,8 @@ def _line(finding: Finding) -> str:
     claim, (without, gained) = finding.claim, (finding.baseline, finding.challenger)
     return (
         f"| {claim.paper} | {claim.says} | {DATA_SETS[without.recipe].title} | {without.epochs} | "
-        f"{name_of(*claim.baseline)} {_percent(without.top1_spread)} | "
-        f"{name_of(*claim.challenger)} {_percent(gained.top1_spread)} | "
+        f"{name_of(claim.baseline)} {_percent(without.top1_spread)} | "
+        f"{name_of(claim.challenger)} {_percent(gained.top1_spread)} | "
         f"{100 * finding.gain:+.1f} | {len(without.seeds)} | {finding.verdict} |"
     )
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.registry import option_names
-from training.experiments import Experiment, Result, carry_out, fuse_results, keep_logs
+from training.experiments import Experiment, Result, carry_out_and_keep, fuse_results
 from training.recipes.benchmarks import SIZES
-from training.recipes.registry import recipe_named
 
 # Splits of data sets that have several; figures are means over them.
 SPLITS = {"jhmdb14": ("1", "2", "3")}
@@ -40,24 +39,21 @@ def run_sets(plan: Plan, data: Path, *, runs: Path, out: Path) -> Iterator[Resul
     ``data`` is the folder with the sets, ``runs`` where the runs are kept, to go on with what was broken off.
     """
     for data_set in plan.data_sets:
-        file = data / f"{recipe_named(data_set).data_sets[0]}.npz"
         for architecture in plan.architectures:
             members: dict[str, list[Result]] = {}
             for experiment in experiments_of(plan, data_set, architecture):
-                result = carry_out(experiment, file, runs)
-                keep_logs(experiment, runs, out)
-                result.save(out)
+                result = carry_out_and_keep(experiment, data, runs=runs, out=out)
                 members.setdefault(result.split, []).append(result)
                 yield result
-            for fused in _fused(members, file, runs):
+            for fused in _fused(members, data, runs):
                 fused.save(out)
                 yield fused
 
 
-def _fused(members: Mapping[str, Sequence[Result]], file: Path, runs: Path) -> Iterator[Result]:
+def _fused(members: Mapping[str, Sequence[Result]], data: Path, runs: Path) -> Iterator[Result]:
     """Fuse a recogniser's streams, split by split, where there are several."""
     for split, streams in members.items():
         if len(streams) > 1:
             first = streams[0]
             parts = (first.architecture, f"{len(streams)}s", split and f"split{split}")
-            yield fuse_results(f"{first.data_set}/{'-'.join(filter(None, parts))}", streams, file, runs)
+            yield fuse_results(f"{first.data_set}/{'-'.join(filter(None, parts))}", streams, data, runs)

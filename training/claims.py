@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.experiments import Experiment, Result, carry_out, keep_logs
+from training.experiments import Experiment, Result, carry_out_and_keep
+from training.papers.registry import Network
 from training.recipes.benchmarks import SIZES
-from training.recipes.registry import recipe_named
 
 FOLDER = "claims"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What a paper says that its network gains over another; a network is an architecture and its own options.
+    """What a paper says that its network gains over another; their options are added to their sizes here.
 
     ``epochs`` are those of both: fewer where a processor takes hours for more.
     """
@@ -27,8 +27,8 @@ class Claim:
     name: str
     paper: str
     says: str
-    baseline: tuple[str, Mapping[str, object]]
-    challenger: tuple[str, Mapping[str, object]]
+    baseline: Network
+    challenger: Network
     epochs: int = 40
 
 
@@ -39,36 +39,36 @@ CLAIMS: Mapping[str, Claim] = {
             name="mcf-tdf",
             paper="STF-Net",
             says="MCF and TDF beat ST-GCN",
-            baseline=("stgcn", {}),
-            challenger=("stfnet", {}),
+            baseline=Network("stgcn"),
+            challenger=Network("stfnet"),
         ),
         Claim(
             name="csta",
             paper="CSTA-CNN",
             says="spatial and temporal attention beat none",
-            baseline=("csta_cnn", {"attention": ()}),
-            challenger=("csta_cnn", {}),
+            baseline=Network("csta_cnn", "no attention", {"attention": ()}),
+            challenger=Network("csta_cnn"),
         ),
         Claim(
             name="non-local",
             paper="AM-STGCN",
             says="non-local blocks beat ST-GCN",
-            baseline=("stgcn", {}),
-            challenger=("am_stgcn", {}),
+            baseline=Network("stgcn"),
+            challenger=Network("am_stgcn"),
         ),
         Claim(
             name="tfem-sfem-stfem-dp",
             paper="AMANet",
             says="TFEM, SFEM, STFEM and DP beat MS-G3D",
-            baseline=("msg3d", {}),
-            challenger=("amanet", {}),
+            baseline=Network("msg3d"),
+            challenger=Network("amanet"),
         ),
         Claim(
             name="sta-ms-residual",
             paper="3D-STARNET",
             says="STA and MS-Residual beat PoseC3D",
-            baseline=("posec3d", {}),
-            challenger=("starnet3d", {}),
+            baseline=Network("posec3d"),
+            challenger=Network("starnet3d"),
             epochs=20,
         ),
     )
@@ -107,38 +107,35 @@ def try_claims(
 
     ``data`` is the folder with the sets, ``runs`` where runs are kept to go on with; results and logs go to ``out``.
     """
-    file = data / f"{recipe_named(data_set).data_sets[0]}.npz"
     for claim in claims:
-        results = []
-        for experiment in experiments_of(claim, data_set, seeds):
-            results.append(carry_out(experiment, file, runs))
-            keep_logs(experiment, runs, out)
-            results[-1].save(out)
-        yield Finding(claim, *results)
+        baseline, challenger = (
+            carry_out_and_keep(experiment, data, runs=runs, out=out)
+            for experiment in experiments_of(claim, data_set, seeds)
+        )
+        yield Finding(claim, baseline, challenger)
 
 
 def experiments_of(claim: Claim, data_set: str, seeds: tuple[int, ...]) -> tuple[Experiment, Experiment]:
     """Return the trainings of a claim: the baseline's and the challenger's."""
     baseline, challenger = (
         Experiment(
-            name=f"{FOLDER}/{data_set}-{name_of(architecture, options)}-{claim.epochs}",
+            name=f"{FOLDER}/{data_set}-{name_of(network)}-{claim.epochs}",
             recipe=data_set,
             changes={
-                "architecture": architecture,
-                "options": {**SIZES[architecture], **options},
+                "architecture": network.architecture,
+                "options": {**SIZES[network.architecture], **network.options},
                 "epochs": claim.epochs,
             },
             seeds=seeds,
         )
-        for architecture, options in (claim.baseline, claim.challenger)
+        for network in (claim.baseline, claim.challenger)
     )
     return baseline, challenger
 
 
-def name_of(architecture: str, options: Mapping[str, object]) -> str:
-    """Name a network by what is particular to it: "csta_cnn-no-attention"."""
-    told = [f"{option}-{value}" if value else f"no-{option}" for option, value in options.items()]
-    return "-".join([architecture, *told])
+def name_of(network: Network) -> str:
+    """Name a network with its variant: "csta_cnn-no-attention"."""
+    return "-".join([network.architecture, *network.variant.split()])
 
 
 def findings_of(results: Sequence[Result]) -> list[Finding]:
@@ -147,7 +144,7 @@ def findings_of(results: Sequence[Result]) -> list[Finding]:
     found = []
     for data_set in sorted({result.recipe for result in results}):
         for claim in CLAIMS.values():
-            pair = [by_name.get(experiment.name) for experiment in experiments_of(claim, data_set, ())]
-            if pair[0] and pair[1]:
-                found.append(Finding(claim, pair[0], pair[1]))
+            baseline, challenger = (by_name.get(one.name) for one in experiments_of(claim, data_set, ()))
+            if baseline and challenger:
+                found.append(Finding(claim, baseline, challenger))
     return found

@@ -101,6 +101,14 @@ def carry_out(experiment: Experiment, data: Path, runs: Path, *, workers: int = 
     return _result_of(experiment, judged, folders[0], minutes=statistics.fmean(minutes))
 
 
+def carry_out_and_keep(experiment: Experiment, data: Path, *, runs: Path, out: Path) -> Result:
+    """Do as ``carry_out``, and leave the result and the seeds' logs in ``out``."""
+    result = carry_out(experiment, data, runs)
+    keep_logs(experiment, runs, out)
+    result.save(out)
+    return result
+
+
 def _train_seed(experiment: Experiment, seed: int, data: Path, folder: Path, *, workers: int) -> int:
     """Train one seed, and return how many windows an epoch has."""
     recipe, changes = recipe_named(experiment.recipe), {**experiment.changes, "seed": seed}

@@ -11,6 +11,7 @@ from training.benchmark_sets import experiments_of as experiments_of_sets
 from training.claims import CLAIMS, Claim, Finding, experiments_of, findings_of, name_of, try_claims
 from training.experiments import Result
 from training.loop import build_recogniser
+from training.papers.registry import Network
 from training.recipe import SequenceRecipe
 from training.recipes import registry as recipes
 from training.recipes.benchmarks import SIZES
@@ -60,8 +61,8 @@ def test_every_paper_has_a_claim() -> None:
 
 
 def test_a_network_is_named_by_what_it_lacks() -> None:
-    assert name_of(*CLAIMS["csta"].baseline) == "csta_cnn-no-attention"
-    assert name_of(*CLAIMS["csta"].challenger) == "csta_cnn"
+    assert name_of(CLAIMS["csta"].baseline) == "csta_cnn-no-attention"
+    assert name_of(CLAIMS["csta"].challenger) == "csta_cnn"
 
 
 def test_claims_never_share_a_run_with_whole_benchmarks() -> None:
@@ -105,8 +106,8 @@ def test_a_claim_is_tried_and_kept(
         name="wide",
         paper="none",
         says="width helps",
-        baseline=("pooling", {}),
-        challenger=("pooling", {"width": 8}),
+        baseline=Network("pooling"),
+        challenger=Network("pooling", "width 8", {"width": 8}),
         epochs=1,
     )
     runs, out = tmp_path / "runs", tmp_path / "results"
