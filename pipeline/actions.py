@@ -48,6 +48,9 @@ class Options:
         return SegmentSettings(threshold=self.threshold, top_k=self.top_k, explain=self.explain)
 
 
+DEFAULT_OPTIONS = Options()
+
+
 class Stopwatch:
     """Adds up how long each stage takes, ms."""
 

@@ -18,7 +18,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
-from pipeline.actions import Options
+from pipeline.actions import DEFAULT_OPTIONS, Options
 from pipeline.engine import Engine
 from pipeline.errors import NotAVideo
 from pipeline.video import VideoLimits, open_video
@@ -72,9 +72,8 @@ def describe_machine() -> Machine:
     return Machine(_processor_name(), cores, memory, platform.python_version())
 
 
-def measure(engine: Engine, source: Path, *, repeats: int = 3, options: Options | None = None) -> Cost:
+def measure(engine: Engine, source: Path, *, repeats: int = 3, options: Options = DEFAULT_OPTIONS) -> Cost:
     """Recognise a video ``repeats`` times and return the run of median length (of two the shorter)."""
-    options = Options() if options is None else options
     costs = sorted((_measure_once(engine, source, options) for _ in range(repeats)), key=lambda cost: cost.wall_s)
     return costs[(len(costs) - 1) // 2]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.actions import ActionReader, Options, Stopwatch
+from pipeline.actions import DEFAULT_OPTIONS, ActionReader, Options, Stopwatch
 from pipeline.bundle import DEFAULT_MODEL, Bundle, find_bundles
 from pipeline.errors import UnknownModel
 from pipeline.features import FeatureSpec
@@ -25,7 +25,6 @@ from pipeline.video import Video
 __all__ = ["Engine", "Options", "Stream", "bundle_named", "load_engine"]
 
 DEFAULT_POSE = "movenet"
-DEFAULT_OPTIONS = Options()
 
 
 class Stream:

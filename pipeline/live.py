@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from math import inf
 
-from pipeline.actions import Options, Stopwatch, windower_for
+from pipeline.actions import DEFAULT_OPTIONS, Options, Stopwatch, windower_for
 from pipeline.decisions import ActionEvent, EventKind, Horizon, Rules, Watch
 from pipeline.follow import Follower, size_of_video
 from pipeline.pose import PoseBackend
@@ -18,8 +18,6 @@ from pipeline.recognise import ClipRecogniser
 from pipeline.values import Frame, Poses, Prediction, SkeletonClip
 
 __all__ = ["ActionEvent", "EventKind", "LiveStep", "LiveStream"]
-
-DEFAULT_OPTIONS = Options()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -77,7 +77,7 @@ epochs than there: `marey benchmark claims`. A difference counts from two standa
 NEXT = """## What would be next
 
 Where a figure is below what we aim at, it is compute that was short, by our own account of it: the networks here have a
-tenth of the parameters that the published ones have, see each sequence 30 to 80 times where CTR-GCN's training on
+tenth of the parameters that the published ones have, see each sequence 30 or 40 times where CTR-GCN's training on
 Northwestern-UCLA sees it 325 times, and most were trained with one seed. So next, on a GPU: full widths, five passes an
 epoch (`--set repeats=5`), joint, bone and both motions of stfnet, ctrgcn and stgcnpp, fused, with three seeds.
 """

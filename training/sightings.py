@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.actions import Options, Stopwatch
+from pipeline.actions import DEFAULT_OPTIONS, Stopwatch
 from pipeline.engine import DEFAULT_POSE
 from pipeline.errors import VideoError
 from pipeline.follow import Follower
@@ -33,7 +33,6 @@ from training.sources.registry import LabelledClip
 # The form of what is kept; with another number, nothing older is read.
 FORM = 1
 FOLDER = "clips"
-SERVED = Options()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +50,8 @@ class Extraction:
     provider: str = "cpu"
     jobs: int = 1
     people: int = 1
-    pose_fps: float = SERVED.pose_fps
-    max_people: int = SERVED.max_people
+    pose_fps: float = DEFAULT_OPTIONS.pose_fps
+    max_people: int = DEFAULT_OPTIONS.max_people
     cache: Path | None = None
 
     def __post_init__(self) -> None:

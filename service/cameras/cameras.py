@@ -4,7 +4,7 @@ import random
 import time
 from functools import partial
 
-from pipeline.actions import Options
+from pipeline.actions import DEFAULT_OPTIONS
 from pipeline.live import LiveStream
 from pipeline.video import VideoLimits, open_video
 from service.cameras.backoff import FIRST_S, Backoff
@@ -22,7 +22,6 @@ from service.streams.streams import Streams
 
 # Seconds that the last events have to be known, and then to be posted, once the service is told to stop.
 STOP_S, LAST_POST_S = 2.0, 5.0
-OPTIONS = Options()
 
 
 class Cameras:
@@ -73,10 +72,10 @@ class Cameras:
         limits = VideoLimits(max_pixels=self._settings.max_pixels)
         max_side = self._engines.load_default().pose.max_side
         open_camera = partial(open_video, address, limits=limits)
-        return Reader(open_camera, fps=OPTIONS.pose_fps, max_side=max_side, clocks=self._clocks)
+        return Reader(open_camera, fps=DEFAULT_OPTIONS.pose_fps, max_side=max_side, clocks=self._clocks)
 
     def _open_live(self) -> LiveStream:
-        return self._streams.engine(None, None).open_live(OPTIONS)
+        return self._streams.engine(None, None).open_live(DEFAULT_OPTIONS)
 
     def _publish(self, event: CameraEvent) -> None:
         line = event.model_dump_json(exclude_none=True).encode()

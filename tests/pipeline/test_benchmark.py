@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.actions import Options
+from pipeline.actions import DEFAULT_OPTIONS, Options
 from pipeline.benchmark import Cost, describe_machine, loop_video, measure, measure_lengths, peak_memory, time_python
-from pipeline.engine import DEFAULT_OPTIONS, Engine
+from pipeline.engine import Engine
 from pipeline.errors import NotAVideo
 from pipeline.values import Recognition
 from pipeline.video import Video, open_video
