@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from factories import FakePose, make_card, make_clip, make_figure, make_frame, make_times, make_waver
 
-from pipeline.bundle import Card
+from pipeline.bundle import Bundle, Card
 from pipeline.engine import Engine, Options, Stream
 from pipeline.errors import UnfitClip
 from pipeline.features import FeatureSpec, make_features
@@ -30,17 +31,17 @@ class Listener(Recogniser):
     """Stands in for a loaded model: takes windows for what the card says, and keeps them."""
 
     def __init__(self, features: FeatureSpec) -> None:
-        self._card = make_card(features=features)
+        self.bundle = Bundle(Path("tiny"), make_card(features=features))
         self.clips: list[SkeletonClip] = []
         self.windows: list[Features] = []
 
     @property
     def card(self) -> Card:
-        return self._card
+        return self.bundle.card
 
     def recognise(self, clips: Sequence[SkeletonClip], *, explain: bool = True) -> list[Prediction]:
         self.clips += clips
-        self.windows += [make_features(clip, self._card.features) for clip in clips]
+        self.windows += [make_features(clip, self.card.features) for clip in clips]
         return []
 
 
