@@ -15,6 +15,7 @@ from pipeline.recognise import calibrate
 from pipeline.values import F32
 from training.evaluate import STRIDE_S, add_test_noise, as_seen, calibrated_temperature
 from training.examples import Example, divide, read_sets
+from training.members import common_recipe, fused_model
 from training.recipe import WindowRecipe, windowed
 from training.runs import Run, classifier
 from training.windows import cover
@@ -46,9 +47,15 @@ class Verdict:
 
 
 def judge_folds(folds: Sequence[Run], data: Path, *, seed: int = 0) -> list[Verdict]:
-    """Return every fold's verdicts on what it did not train on, under simulated pose noise."""
+    """Return every fold's verdicts on what it did not train on, under simulated pose noise.
+
+    Runs that left out the same are one fold: the members of an ensemble, as they are when it is exported.
+    """
     check_folds(folds)
-    return [verdict for fold in folds for verdict in _judge_fold(fold, data, np.random.default_rng(seed))]
+    members: dict[frozenset[str], list[Run]] = {}
+    for fold in folds:
+        members.setdefault(windowed(fold.recipe).left_out, []).append(fold)
+    return [verdict for runs in members.values() for verdict in _judge_fold(runs, data, np.random.default_rng(seed))]
 
 
 def check_folds(folds: Sequence[Run]) -> None:
@@ -129,10 +136,10 @@ def foreign_top1(verdicts: Sequence[Verdict], actions: Collection[str]) -> dict[
     return {source: float(np.mean(some)) for source, some in sorted(right.items())}
 
 
-def _judge_fold(fold: Run, data: Path, rng: np.random.Generator) -> Iterator[Verdict]:
-    recipe = windowed(fold.recipe)
+def _judge_fold(runs: Sequence[Run], data: Path, rng: np.random.Generator) -> Iterator[Verdict]:
+    recipe = windowed(common_recipe(runs))
     parts = divide(recipe, read_sets(recipe, data))
-    classify = classifier(fold.load_model(), recipe)
+    classify = classifier(fused_model(runs, parts), recipe)
     temperature = calibrated_temperature(classify, parts.calibration, recipe)
     unseen = [example for example in parts.test if _left_out(example, recipe)]
     for example in (*unseen, *parts.calibration):

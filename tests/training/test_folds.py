@@ -134,12 +134,15 @@ def test_a_precision_of_too_few_reports_is_none() -> None:
     assert foreign_precision(few + few[:1], {"wave": 0.8}) == {"wave": (1.0, FEWEST_SEQUENCES)}
 
 
-@pytest.fixture(scope="module")
-def fold(tiny: WindowRecipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    changes = {"left_out": ["kard", "squat"], "epochs": 2, "windows_per_epoch": 96}
-    run = Run.start(tmp_path_factory.mktemp("fold"), "tiny", changes)
+def fold_of(folder: Path, data: Path, **changes: object) -> Run:
+    run = Run.start(folder, "tiny", {"left_out": ["kard", "squat"], "epochs": 2, "windows_per_epoch": 96, **changes})
     train(run.recipe, divide(run.recipe, read_sets(run.recipe, data)).train, run.folder, workers=0)
     return run
+
+
+@pytest.fixture(scope="module")
+def fold(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return fold_of(tmp_path_factory.mktemp("fold"), data)
 
 
 def test_a_fold_is_judged_on_all_that_it_did_not_train_on(fold: Run, tiny: WindowRecipe, data: Path) -> None:
@@ -161,6 +164,15 @@ def test_scores_are_probabilities_and_those_of_silent_labels_0(fold: Run, data: 
         assert 0 <= verdict.score <= 1
         assert verdict.said in fold.recipe.class_labels
         assert (verdict.score == 0) == (verdict.said in ("idle", "other"))
+
+
+def test_runs_that_left_out_the_same_are_judged_once_as_an_ensemble(fold: Run, data: Path, tmp_path: Path) -> None:
+    other = fold_of(tmp_path / "other", data, seed=1)
+    alone, both = judge_folds([fold], data), judge_folds([fold, other], data)
+    assert len(both) == len(alone)
+    assert [verdict.score for verdict in both] != [verdict.score for verdict in alone]
+    apart = fold_of(tmp_path / "apart", data, left_out=["squat"], epochs=1, windows_per_epoch=32)
+    assert len(judge_folds([fold, apart], data)) == len(alone) + len(judge_folds([apart], data))
 
 
 def test_verdicts_are_drawn_by_the_seed(fold: Run, data: Path) -> None:
