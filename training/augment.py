@@ -19,6 +19,8 @@ F32 = NDArray[np.float32]
 FOCAL_PX = 1000.0
 # How far from an action somebody is at rest: nearer, they may be about to begin.
 REST_S = (0.4, 1.2)
+# What legs are made of; all else goes with the trunk.
+LEG_JOINTS = ("hip", "knee", "ankle", "heel", "foot", "toe")
 # Hands and feet are found less exactly than shoulders: COCO's own per-joint spread, rounded.
 LOOSE_JOINTS = ("wrist", "ankle", "elbow", "knee", "hand", "foot")
 
@@ -55,10 +57,19 @@ def draw_window(
 
     ``repeats`` says that the action is one that people do over and over, so that a short recording is one cycle of it.
     """
-    seen = mirror(view(clip, settings, rng), settings, rng)
-    return add_pose_noise(
-        resample_frames(place(seen, settings, rng, window_s=window_s, repeats=repeats), settings, rng), settings, rng
-    )
+    return film(perform(clip, settings, rng, window_s=window_s, repeats=repeats), settings, rng)
+
+
+def perform(
+    clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator, *, window_s: float, repeats: bool
+) -> SkeletonClip:
+    """Return one random window of a sequence as it happens before a camera, in 2D px, before anybody records it."""
+    return place(mirror(view(clip, settings, rng), settings, rng), settings, rng, window_s=window_s, repeats=repeats)
+
+
+def film(clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator) -> SkeletonClip:
+    """Return what a camera and a pose network would have given of what happened."""
+    return add_pose_noise(resample_frames(clip, settings, rng), settings, rng)
 
 
 def draw_still_window(
@@ -78,7 +89,7 @@ def draw_still_window(
     )
     seen = sway(mirror(view(still, settings, rng), settings, rng), rng)
     placed = place(seen, settings, rng, window_s=window_s, repeats=False)
-    return add_pose_noise(resample_frames(placed, settings, rng), settings, rng)
+    return film(placed, settings, rng)
 
 
 def draw_rest_window(
@@ -90,7 +101,7 @@ def draw_rest_window(
     away_s = rng.uniform(*REST_S)
     middle_s = window_s - away_s if rng.random() < 0.5 else _duration(held) - window_s + away_s
     window = cut(held, middle_s - window_s / 2, middle_s + window_s / 2)
-    return add_pose_noise(resample_frames(sway(window, rng), settings, rng), settings, rng)
+    return film(sway(window, rng), settings, rng)
 
 
 def view(clip: SkeletonClip, settings: Augmentation, rng: np.random.Generator) -> SkeletonClip:
@@ -226,6 +237,33 @@ def strum(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
     keypoints = clip.keypoints.copy()
     keypoints[:, 0, wrist] += (np.cos(angle) - 1)[:, None] * arm + np.sin(angle)[:, None] * across
     return replace(clip, keypoints=keypoints)
+
+
+def splice(upper: SkeletonClip, lower: SkeletonClip) -> SkeletonClip:
+    """Put the trunk, arms and head of one window on the legs of another, at its hips and as large as it is, in 2D."""
+    is_leg = np.array([name.split("_")[-1] in LEG_JOINTS for name in lower.layout.joints])
+    hips = [lower.layout.index(f"{side}_hip") for side in ("left", "right")]
+    moving = _at(upper, lower.times_s - lower.start_s + upper.start_s)
+    larger = np.float32(torso_length(lower) / max(torso_length(upper), 1e-6))
+    middle, wanted = (clip.keypoints[:, :, hips].mean(axis=2, keepdims=True) for clip in (moving, lower))
+    return replace(
+        lower,
+        keypoints=np.where(is_leg[:, None], lower.keypoints, wanted + larger * (moving.keypoints - middle)),
+        scores=np.where(is_leg, lower.scores, moving.scores),
+    )
+
+
+def _at(clip: SkeletonClip, times_s: NDArray[np.float64]) -> SkeletonClip:
+    """Return the clip at other moments, between its frames in a straight line; before and after, people keep still."""
+    places = np.interp(times_s, clip.times_s, np.arange(clip.num_frames))
+    before, after = np.floor(places).astype(int), np.ceil(places).astype(int)
+    share = (places - before).astype(np.float32)[:, None, None]
+    return replace(
+        clip,
+        keypoints=clip.keypoints[before] * (1 - share[..., None]) + clip.keypoints[after] * share[..., None],
+        scores=clip.scores[before] * (1 - share) + clip.scores[after] * share,
+        times_s=times_s,
+    )
 
 
 def sway(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:

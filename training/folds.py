@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
+from pipeline.actions import DEFAULT_OPTIONS
 from pipeline.recognise import calibrate
+from pipeline.segments import SegmentSettings, smooth
 from pipeline.values import F32
-from training.evaluate import STRIDE_S, add_test_noise, as_seen, calibrated_temperature
+from training.evaluate import add_test_noise, as_seen, calibrated_temperature
 from training.examples import Example, divide, read_sets
 from training.members import common_recipe, fused_model
 from training.recipe import WindowRecipe, windowed
 from training.runs import Run, classifier
 from training.windows import cover
 
-# Above 0.9 a threshold would ask for more than the mean over an action's windows can give.
-THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(9))
+# Above 0.95 a threshold would ask for more than the mean over neighbouring windows can give.
+THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 # The precision that a label must hold on what training never saw, and the fewest sequences that must speak for it.
 PRECISION = 0.9
 FEWEST_SEQUENCES = 15
@@ -31,7 +34,7 @@ UNKNOWN_SHARE = 0.15
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a fold's model said of one sequence, on average over its windows, and what is true.
+    """What a fold's model said of one sequence at its surest moment, and what is true.
 
     ``source`` is the data set; ``is_foreign`` says that the data set was left out, ``is_unknown`` that the action was.
     ``is_tested`` marks official test sequences.
@@ -144,21 +147,24 @@ def _judge_fold(runs: Sequence[Run], data: Path, rng: np.random.Generator) -> It
     unseen = [example for example in parts.test if _left_out(example, recipe)]
     for example in (*unseen, *parts.calibration):
         clip = add_test_noise(as_seen(example.clip(), rng), rng)
-        windows = cover(clip, window_s=recipe.features.window_s, stride_s=STRIDE_S)
-        # The service smooths over neighbouring windows; the mean over a short sequence is the same thing.
-        yield _verdict(example, calibrate(classify(windows), temperature).mean(axis=0), recipe)
+        windows = cover(clip, window_s=recipe.features.window_s, stride_s=DEFAULT_OPTIONS.stride_s)
+        moments_s = np.array([(window.start_s + window.end_s) / 2 for window in windows])
+        probabilities = calibrate(classify(windows), temperature)
+        yield _verdict(example, smooth(probabilities, moments_s, width_s=SegmentSettings().smooth_s), recipe)
 
 
 def _left_out(example: Example, recipe: WindowRecipe) -> bool:
     return example.source.name in recipe.left_out or example.label in recipe.left_out
 
 
-def _verdict(example: Example, probabilities: F32, recipe: WindowRecipe) -> Verdict:
-    silent = {recipe.class_labels.index(label) for label in (recipe.idle_label, recipe.other_label)}
-    best = int(probabilities.argmax())
+def _verdict(example: Example, probabilities: Float32[F32, "T K"], recipe: WindowRecipe) -> Verdict:
+    """Take the surest action of all moments, as the service would name it there, if any moment is an action's."""
+    quiet = [recipe.class_labels.index(label) for label in (recipe.idle_label, recipe.other_label)]
+    peaks = np.where(np.isin(probabilities.argmax(axis=1), quiet), -1, 1) * probabilities.max(axis=1)
+    best = int(probabilities[int(peaks.argmax())].argmax())
     return Verdict(
         recipe.class_labels[best],
-        0.0 if best in silent else float(probabilities[best]),
+        max(float(peaks.max()), 0.0),
         example.label,
         example.source.name,
         is_foreign=example.source.name in recipe.left_out,

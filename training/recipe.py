@@ -116,6 +116,10 @@ class WindowRecipe(Recipe):
     training; the others are drawn by the square root of their number. ``still_motion``: see ``Card``. ``left_out``
     names data sets ("kard") or labels ("squat") that training must not see.
 
+    ``spliced_share`` of the windows of ``other_label`` show the upper body of one action on the legs of another, so
+    that a recogniser learns to believe in an action only if the whole body does it. ``arm_actions`` are those that arms
+    make, whatever the legs do, and ``leg_actions`` those of legs: that half is never put to another.
+
     Raises:
         ValueError: a count is below 1, or ``left_out`` names something that is not there.
     """
@@ -127,6 +131,9 @@ class WindowRecipe(Recipe):
     other_label: str = "other"
     idle_share: float = 0.14
     other_share: float = 0.16
+    spliced_share: float = 0.0
+    arm_actions: frozenset[str] = frozenset()
+    leg_actions: frozenset[str] = frozenset()
     still_motion: float = 0.08
     left_out: frozenset[str] = frozenset()
     augmentation: Augmentation = field(default_factory=Augmentation)

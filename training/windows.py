@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from pipeline.features import make_features
 from pipeline.values import SkeletonClip
-from training.augment import cut, draw_rest_window, draw_still_window, draw_window, strum
+from training.augment import cut, draw_rest_window, draw_still_window, draw_window, film, perform, splice, strum
 from training.examples import Example
 from training.recipe import WindowRecipe
 
@@ -49,9 +49,37 @@ class WindowDataset(Dataset[tuple[Tensor, Tensor]]):
             example = self.examples[int(rng.integers(len(self.examples)))]
             draw = draw_rest_window if rng.random() < REST_SHARE else draw_still_window
             return draw(example.clip(), recipe.augmentation, rng, window_s=window_s)
+        if label == recipe.other_label and recipe.spliced_share and rng.random() < recipe.spliced_share:
+            return self._draw_spliced(rng)
+        clip, repeats = self._draw_clip(label, rng), label in recipe.repeated
+        return draw_window(clip, recipe.augmentation, rng, window_s=window_s, repeats=repeats)
+
+    def _draw_clip(self, label: str, rng: np.random.Generator) -> SkeletonClip:
         example = self._by_label[label][rng.choice(len(self._by_label[label]), p=self._example_shares[label])]
-        clip = strum(example.clip(), rng) if label in recipe.strummed else example.clip()
-        return draw_window(clip, recipe.augmentation, rng, window_s=window_s, repeats=label in recipe.repeated)
+        return strum(example.clip(), rng) if label in self.recipe.strummed else example.clip()
+
+    def _draw_spliced(self, rng: np.random.Generator) -> SkeletonClip:
+        """Draw the upper body of one action on the legs of another: each half is well known, and both are nothing."""
+        recipe, window_s = self.recipe, self.recipe.features.window_s
+        upper, lower = (
+            perform(
+                self._draw_clip(label, rng),
+                recipe.augmentation,
+                rng,
+                window_s=window_s,
+                repeats=label in recipe.repeated,
+            )
+            for label in self._draw_pair(rng)
+        )
+        return film(splice(upper, lower), recipe.augmentation, rng)
+
+    def _draw_pair(self, rng: np.random.Generator) -> tuple[str, str]:
+        """Draw whose upper body goes on whose legs, so that neither half makes an action by itself."""
+        recipe = self.recipe
+        known = [label for label in recipe.class_labels if label != recipe.idle_label and self._by_label[label]]
+        lower = str(rng.choice([label for label in known if label not in recipe.leg_actions]))
+        upper = str(rng.choice([label for label in known if label not in {lower, *recipe.arm_actions}]))
+        return upper, lower
 
     @cached_property
     def _by_label(self) -> dict[str, list[Example]]:

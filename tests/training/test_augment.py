@@ -19,6 +19,7 @@ from training.augment import (
     place,
     resample_frames,
     rotation,
+    splice,
     strum,
     sway,
     view,
@@ -38,6 +39,7 @@ KEEP_FRAMES: dict[str, Change] = {
     "mirror": lambda clip, rng: mirror(clip, MOST, rng),
     "strum": strum,
     "sway": sway,
+    "splice": lambda clip, rng: splice(clip, clip),
     "add_pose_noise": lambda clip, rng: add_pose_noise(clip, MOST, rng),
 }
 CHANGE_FRAMES: dict[str, Change] = {
@@ -307,3 +309,28 @@ def test_a_rest_window_is_still_in_its_middle(make_clip: MakeClip) -> None:
         middle = np.abs(window.times_s - (window.start_s + window.end_s) / 2) < 0.3
         torso = np.linalg.norm(body[0, PENN13.index("left_shoulder")] - body[0, PENN13.index("left_hip")])
         assert np.ptp(body[middle], axis=0).max() < 0.2 * torso
+
+
+def test_spliced_windows_have_the_legs_of_one_and_all_else_of_the_other(make_clip: MakeClip) -> None:
+    upper, lower = make_clip("wave", num_frames=40), make_clip("walk", num_frames=60)
+    larger = replace(
+        upper, keypoints=2 * upper.keypoints + 500, start_s=7.0, end_s=7 + 40 / 30, times_s=upper.times_s + 7
+    )
+    spliced = splice(larger, lower)
+    legs = [place for place, name in enumerate(PENN13.joints) if name.split("_")[1:] in (["hip"], ["knee"], ["ankle"])]
+    trunk = [place for place in range(13) if place not in legs]
+    assert (len(legs), spliced.start_s, spliced.end_s) == (6, lower.start_s, lower.end_s)
+    assert np.array_equal(spliced.keypoints[:, :, legs], lower.keypoints[:, :, legs])
+    # Both stand upright with equal torsos but for the larger picture, so that arms are where the waver's are.
+    hips = [PENN13.index("left_hip"), PENN13.index("right_hip")]
+    above = spliced.keypoints - spliced.keypoints[:, :, hips].mean(axis=2, keepdims=True)
+    waving = upper.keypoints - upper.keypoints[:, :, hips].mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(above[:40, :, trunk], waving[:, :, trunk], atol=0.01)
+    np.testing.assert_allclose(above[40:, :, trunk], np.broadcast_to(waving[-1:, :, trunk], (20, 1, 7, 2)), atol=0.01)
+
+
+def test_spliced_joints_are_as_sure_as_they_were(make_clip: MakeClip) -> None:
+    upper, lower = make_clip("wave"), make_clip("walk")
+    spliced = splice(replace(upper, scores=upper.scores * 0.25), replace(lower, scores=lower.scores * 0.5))
+    assert {float(score) for score in spliced.scores[:, 0, PENN13.index("left_knee")]} == {0.5}
+    assert {float(score) for score in spliced.scores[:, 0, PENN13.index("left_wrist")]} == {0.25}

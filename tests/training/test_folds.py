@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from training.examples import divide, read_sets
+from training.examples import Example, divide, read_sets
 from training.folds import (
     FEWEST_SEQUENCES,
     PRECISION,
     THRESHOLDS,
     UNKNOWN_SHARE,
     Verdict,
+    _verdict,
     choose_thresholds,
     foreign_precision,
     foreign_top1,
@@ -173,6 +175,25 @@ def test_runs_that_left_out_the_same_are_judged_once_as_an_ensemble(fold: Run, d
     assert [verdict.score for verdict in both] != [verdict.score for verdict in alone]
     apart = fold_of(tmp_path / "apart", data, left_out=["squat"], epochs=1, windows_per_epoch=32)
     assert len(judge_folds([fold, apart], data)) == len(alone) + len(judge_folds([apart], data))
+
+
+@pytest.mark.parametrize(
+    ("moments", "said", "score"),
+    [
+        ([{"idle": 0.9}, {"squat": 0.6}, {"wave": 0.8}, {"wave": 0.7}], "wave", 0.8),
+        ([{"idle": 0.99}, {"squat": 0.4}], "squat", 0.4),
+        ([{"idle": 0.9}, {"other": 0.8}], None, 0.0),
+    ],
+)
+def test_a_sequence_is_judged_by_the_moment_at_which_an_action_is_surest(
+    moments: Sequence[dict[str, float]], said: str | None, score: float, tiny: WindowRecipe, data: Path
+) -> None:
+    labels = tiny.class_labels
+    probabilities = np.array([[moment.get(label, 0.0) for label in labels] for moment in moments], np.float32)
+    example = Example(read_sets(tiny, data)["kard"], 0, "wave")
+    found = _verdict(example, probabilities, tiny)
+    assert found.score == pytest.approx(score)
+    assert found.said == said if said else found.said in ("idle", "other")
 
 
 def test_verdicts_are_drawn_by_the_seed(fold: Run, data: Path) -> None:

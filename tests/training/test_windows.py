@@ -11,6 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from pipeline.values import SkeletonClip
+from training import windows
+from training.augment import splice
 from training.datasets.skeleton_set import SkeletonSet
 from training.examples import Example, Parts, divide, read_sets
 from training.recipe import WindowRecipe
@@ -57,9 +59,9 @@ def test_epochs_and_seeds_differ(tiny: WindowRecipe, parts: Parts) -> None:
     first, second = WindowDataset(tiny, parts.train), WindowDataset(tiny, parts.train)
     second.epoch = 1
     other = WindowDataset(replace(tiny, seed=1), parts.train)
-    windows = [torch.stack([dataset[item][0] for item in range(5)]) for dataset in (first, second, other)]
-    assert not torch.equal(windows[0], windows[1])
-    assert not torch.equal(windows[0], windows[2])
+    drawn = [torch.stack([dataset[item][0] for item in range(5)]) for dataset in (first, second, other)]
+    assert not torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
 
 
 def test_labels_are_drawn_in_the_shares_of_the_recipe(tiny: WindowRecipe, parts: Parts) -> None:
@@ -91,6 +93,32 @@ def test_where_no_sequence_is_other_its_share_goes_to_the_actions(tiny: WindowRe
     assert sum(shares.values()) == pytest.approx(1)
     assert shares["idle"] == tiny.idle_share
     assert int(dataset[0][1]) < 6
+
+
+def test_halves_that_make_an_action_by_themselves_are_put_to_no_other(tiny: WindowRecipe, parts: Parts) -> None:
+    recipe = replace(tiny, arm_actions=frozenset({"wave"}), leg_actions=frozenset({"walk", "squat"}))
+    dataset = WindowDataset(recipe, parts.train)
+    pairs = {dataset._draw_pair(np.random.default_rng(seed)) for seed in range(300)}
+    actions = {"golf_swing", "jumping_jacks", "squat", "walk", "wave", "other"}
+    expected = {(up, low) for up in actions - {"wave"} for low in actions - {"walk", "squat"} if up != low}
+    assert pairs == expected
+
+
+def test_some_windows_of_other_actions_are_spliced(
+    tiny: WindowRecipe, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spliced = []
+
+    def note(upper: SkeletonClip, lower: SkeletonClip) -> SkeletonClip:
+        spliced.append((upper, lower))
+        return splice(upper, lower)
+
+    monkeypatch.setattr(windows, "splice", note)
+    for share, number in ((0.0, 0), (1.0, None)):
+        dataset = WindowDataset(replace(tiny, spliced_share=share), parts.train)
+        others = sum(int(dataset[item][1]) == tiny.class_labels.index("other") for item in range(96))
+        assert len(spliced) == (others if number is None else number)
+        assert others > 5
 
 
 def with_length(source: SkeletonSet, num_frames: int) -> SkeletonSet:
@@ -128,10 +156,10 @@ def test_windows_of_every_label_are_finite_however_long_the_sequences(
 
 
 def test_a_sequence_is_covered_by_overlapping_windows(make_clip: MakeClip) -> None:
-    windows = cover(make_clip(num_frames=90), window_s=2.0, stride_s=0.5)
-    assert [(window.start_s, window.end_s) for window in windows] == [(0, 2), (0.5, 2.5), (1, 3)]
-    assert [window.num_frames for window in windows] == [60, 60, 60]
-    assert windows[1].times_s[0] == pytest.approx(0.5)
+    covering = cover(make_clip(num_frames=90), window_s=2.0, stride_s=0.5)
+    assert [(window.start_s, window.end_s) for window in covering] == [(0, 2), (0.5, 2.5), (1, 3)]
+    assert [window.num_frames for window in covering] == [60, 60, 60]
+    assert covering[1].times_s[0] == pytest.approx(0.5)
 
 
 def test_a_short_sequence_stands_in_the_middle_of_its_window(make_clip: MakeClip) -> None:

@@ -114,6 +114,12 @@ REPEATED = frozenset(
     }
 )
 
+# Somebody may well throw while walking, and walk with a bag in hand.
+ARM_ACTIONS = frozenset(
+    {"baseball_pitch", "clap", "pick_up", "strum_guitar", "tennis_forehand", "tennis_serve", "throw", "wave"}
+)
+LEG_ACTIONS = frozenset({"kick", "run", "walk"})
+
 
 @register("everyday")
 def everyday() -> WindowRecipe:
@@ -133,6 +139,9 @@ def everyday() -> WindowRecipe:
         labels=LABELS,
         repeated=REPEATED,
         strummed=frozenset({"strum_guitar"}),
+        spliced_share=0.45,
+        arm_actions=ARM_ACTIONS,
+        leg_actions=LEG_ACTIONS,
     )
 
 
