@@ -30,8 +30,8 @@ def test_every_class_that_it_names_is_in_the_data_set(name: str, read_real: Call
     assert set(LABELS[name]) <= set(read_real(name).classes)
 
 
-def test_repeated_and_strummed_labels_are_labels(recipe: WindowRecipe) -> None:
-    assert REPEATED | recipe.strummed <= set(recipe.class_labels)
+def test_all_labels_that_are_treated_apart_are_labels(recipe: WindowRecipe) -> None:
+    assert REPEATED | recipe.strummed | recipe.arm_actions | recipe.leg_actions <= set(recipe.class_labels)
     assert set(PENN_ACTIONS) <= set(recipe.class_labels)
 
 
