@@ -1,6 +1,7 @@
 """The page for new users, docs/train-your-own.md, followed word by word on real clips: folders in, new labels out."""
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -23,7 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PAGE = Path(__file__).parents[1] / "docs" / "train-your-own.md"
 SHELL = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 # What the page leaves at its defaults, and a test has no time for.
-BRIEF = ("--set", "epochs=2", "--set", "windows_per_epoch=256")
+SHALLOW = json.dumps({"widths": [1, 1], "strides": [1, 2], "mcf_blocks": [1]})
+BRIEF = ("--set", "epochs=2", "--set", "windows_per_epoch=256", "--set", f"options={SHALLOW}")
 # Real clips, where in them an action begins, s, and how far apart the pieces are.
 ACTIONS = {
     "squat": ("web_squat_rohan.mp4", 6.0, 3.0),

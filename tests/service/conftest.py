@@ -249,7 +249,7 @@ def _serve(app: FastAPI) -> Iterator[httpx.Client]:
             time.sleep(0.002)
         assert server.started, "the server did not start"
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
             yield client
     finally:
         server.should_exit = True

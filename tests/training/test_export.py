@@ -49,7 +49,7 @@ def stfnet() -> Recogniser:
     torch.manual_seed(0)
     options = {
         "base_channels": 8,
-        "streams": ("joint", "bone_motion"),
+        "streams": ("bone_motion",),
         "widths": (1, 2),
         "strides": (1, 2),
         "mcf_blocks": (1,),
