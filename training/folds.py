@@ -159,6 +159,8 @@ def _left_out(example: Example, recipe: WindowRecipe) -> bool:
 
 def _verdict(example: Example, probabilities: Float32[F32, "T K"], recipe: WindowRecipe) -> Verdict:
     """Take the surest action of all moments, as the service would name it there, if any moment is an action's."""
+    passing = recipe.in_passing.get(example.label, frozenset())
+    probabilities = np.where([label in passing for label in recipe.class_labels], 0, probabilities)
     quiet = [recipe.class_labels.index(label) for label in (recipe.idle_label, recipe.other_label)]
     peaks = np.where(np.isin(probabilities.argmax(axis=1), quiet), -1, 1) * probabilities.max(axis=1)
     best = int(probabilities[int(peaks.argmax())].argmax())

@@ -196,6 +196,16 @@ def test_a_sequence_is_judged_by_the_moment_at_which_an_action_is_surest(
     assert found.said == said if said else found.said in ("idle", "other")
 
 
+def test_what_people_do_in_passing_is_neither_right_nor_wrong(tiny: WindowRecipe, data: Path) -> None:
+    labels = tiny.class_labels
+    moments = [{"walk": 0.9, "wave": 0.1}, {"wave": 0.6, "other": 0.4}]
+    probabilities = np.array([[moment.get(label, 0.0) for label in labels] for moment in moments], np.float32)
+    recipe = replace(tiny, in_passing={"wave": frozenset({"walk"})})
+    source = read_sets(tiny, data)["kard"]
+    assert _verdict(Example(source, 0, "squat"), probabilities, recipe).said == "walk"
+    assert _verdict(Example(source, 0, "wave"), probabilities, recipe).said == "wave"
+
+
 def test_verdicts_are_drawn_by_the_seed(fold: Run, data: Path) -> None:
     assert judge_folds([fold], data, seed=1) == judge_folds([fold], data, seed=1)
     assert judge_folds([fold], data, seed=1) != judge_folds([fold], data, seed=2)
