@@ -118,7 +118,7 @@ def test_resuming_what_was_never_begun_begins_it(say: Say, data: Path, tmp_path:
     [
         (("everyway",), "unknown recipe 'everyway': expected one of 2s-agcn-kinetics, "),
         (("tiny", "--set", "epochs"), "--set epochs: expected SETTING=JSON, such as epochs=6 or features.num_frames="),
-        (("tiny", "--set", "epoch=3"), "WindowRecipe has no setting epoch: expected some of architecture, augm"),
+        (("tiny", "--set", "epoch=3"), "WindowRecipe has no setting epoch: expected some of architecture, arm_"),
         (("tiny", "--set", "epochs=many"), "epochs: expected a value such as 2, got 'many'"),
         (("tiny", "--set", "epochs=0"), "expected epochs and batch_size of 1 or more, got 0 and"),
         (("tiny", "--set", 'augmentation={"spede": 2}'), "Augmentation has no setting spede"),

@@ -147,7 +147,8 @@ REFUSED = {
     "many bytes": ([CONFIG, bytes(12) + picture() + bytes(4 * 1024 * 1024)], 1009, "bytes"),
     "far too many bytes": ([CONFIG, bytes(50_000_000)], 1009, "limit"),
     "many pixels": ([CONFIG, bytes(12) + picture(size_wh=(4096, 2305))], 1009, "px"),
-    "after the end": ([CONFIG, '{"type": "end"}', frame(0)], 1003, "after the end"),
+    # A stream that still has a frame to look at does not end before it hears what comes too late.
+    "after the end": ([CONFIG, frame(0), '{"type": "end"}', frame(1)], 1003, "after the end"),
 }
 
 
