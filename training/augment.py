@@ -256,14 +256,8 @@ def splice(upper: SkeletonClip, lower: SkeletonClip) -> SkeletonClip:
 def _at(clip: SkeletonClip, times_s: NDArray[np.float64]) -> SkeletonClip:
     """Return the clip at other moments, between its frames in a straight line; before and after, people keep still."""
     places = np.interp(times_s, clip.times_s, np.arange(clip.num_frames))
-    before, after = np.floor(places).astype(int), np.ceil(places).astype(int)
-    share = (places - before).astype(np.float32)[:, None, None]
-    return replace(
-        clip,
-        keypoints=clip.keypoints[before] * (1 - share[..., None]) + clip.keypoints[after] * share[..., None],
-        scores=clip.scores[before] * (1 - share) + clip.scores[after] * share,
-        times_s=times_s,
-    )
+    keypoints, scores = (_between(rows, places).astype(np.float32) for rows in (clip.keypoints, clip.scores))
+    return replace(clip, keypoints=keypoints, scores=scores, times_s=times_s)
 
 
 def sway(clip: SkeletonClip, rng: np.random.Generator) -> SkeletonClip:
@@ -297,7 +291,8 @@ def add_pose_noise(clip: SkeletonClip, settings: Augmentation, rng: np.random.Ge
     loose = _looseness(clip.layout)[:, None]
     jitter = rng.normal(size=clip.keypoints.shape) * rng.uniform(0, settings.jitter) * size * loose
     knots = rng.normal(size=(4, people, joints, 2)) * rng.uniform(0, settings.wander) * size * loose
-    keypoints = clip.keypoints + (jitter + _bend(knots, frames) + _head_offset(clip, settings, rng)).astype(np.float32)
+    wander = _between(knots, np.linspace(0, len(knots) - 1, frames))
+    keypoints = clip.keypoints + (jitter + wander + _head_offset(clip, settings, rng)).astype(np.float32)
     scores = clip.scores * (rng.random(clip.scores.shape) >= rng.uniform(0, settings.missing_share))
     if rng.random() < settings.swap_rate:
         keypoints = _swap_limbs(keypoints, clip.layout, rng)
@@ -328,13 +323,12 @@ def _head_offset(clip: SkeletonClip, settings: Augmentation, rng: np.random.Gene
     return offset
 
 
-def _bend(knots: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """Interpolate a few offsets over all frames."""
-    places = np.linspace(0, len(knots) - 1, frames)
-    below = np.minimum(places.astype(int), len(knots) - 2)
-    share = (places - below)[:, None, None, None]
-    offsets: NDArray[np.float64] = knots[below] * (1 - share) + knots[below + 1] * share
-    return offsets
+def _between(rows: NDArray[np.floating], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return rows at places that need not be whole, each in a straight line between its neighbours."""
+    before, after = np.floor(places).astype(int), np.ceil(places).astype(int)
+    share = (places - before).reshape(-1, *[1] * (rows.ndim - 1))
+    between: NDArray[np.float64] = rows[before] * (1 - share) + rows[after] * share
+    return between
 
 
 def _span(frames: int, rng: np.random.Generator) -> slice:

@@ -162,11 +162,12 @@ def _verdict(example: Example, probabilities: Float32[F32, "T K"], recipe: Windo
     passing = recipe.in_passing.get(example.label, frozenset())
     probabilities = np.where([label in passing for label in recipe.class_labels], 0, probabilities)
     quiet = [recipe.class_labels.index(label) for label in (recipe.idle_label, recipe.other_label)]
-    peaks = np.where(np.isin(probabilities.argmax(axis=1), quiet), -1, 1) * probabilities.max(axis=1)
-    best = int(probabilities[int(peaks.argmax())].argmax())
+    winners = probabilities.argmax(axis=1)
+    scores = np.where(np.isin(winners, quiet), 0, probabilities.max(axis=1))
+    surest = int(scores.argmax())
     return Verdict(
-        recipe.class_labels[best],
-        max(float(peaks.max()), 0.0),
+        recipe.class_labels[winners[surest]],
+        float(scores[surest]),
         example.label,
         example.source.name,
         is_foreign=example.source.name in recipe.left_out,

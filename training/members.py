@@ -33,6 +33,8 @@ def common_recipe(runs: Sequence[Run]) -> Recipe:
 def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
     """Return the ensemble of all runs' models, or the only one's, whose streams are weighed if it has several."""
     models, recipe = [run.load_model() for run in runs], runs[0].recipe
+    if len(models) == 1 and not _is_to_be_weighed(models[0], recipe):
+        return models[0]
     windows = calibration_windows(parts.calibration, recipe)
     if not windows:
         return ensemble_of(models) if len(models) > 1 else models[0]
@@ -41,9 +43,13 @@ def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
     if len(models) > 1:
         return fit_ensemble(models, batches, truth)
     (model,) = models
-    if isinstance(model, FusedRecogniser) and len(model.weights) > 1 and not recipe.options.get("weights"):
-        model.weigh(fit_streams(model, batches, truth))
+    assert isinstance(model, FusedRecogniser)
+    model.weigh(fit_streams(model, batches, truth))
     return model
+
+
+def _is_to_be_weighed(model: Recogniser, recipe: Recipe) -> bool:
+    return isinstance(model, FusedRecogniser) and len(model.weights) > 1 and not recipe.options.get("weights")
 
 
 def architecture_of(runs: Sequence[Run]) -> str:

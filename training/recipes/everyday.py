@@ -120,7 +120,7 @@ ARM_ACTIONS = frozenset(
     {"baseball_pitch", "clap", "pick_up", "strum_guitar", "tennis_forehand", "tennis_serve", "throw", "wave"}
 )
 LEG_ACTIONS = frozenset({"kick", "run", "sit_down", "squat", "stand_up", "walk"})
-# More than half of the people in Northwestern-UCLA go 0.8 m or further on the way to what they pick up.
+# In Northwestern-UCLA most people walk to what they pick up.
 IN_PASSING = {"pick_up": frozenset({"walk"})}
 
 
