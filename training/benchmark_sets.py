@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.registry import option_names
 from training.experiments import Experiment, Result, carry_out_and_keep, fuse_results
-from training.recipes.benchmarks import SIZES
+from training.recipes.benchmarks import PRECISIONS, SIZES
 
 # Splits of data sets that have several; figures are means over them.
 SPLITS = {"jhmdb14": ("1", "2", "3")}
@@ -28,7 +28,11 @@ def experiments_of(plan: Plan, data_set: str, architecture: str) -> Iterator[Exp
     for split in SPLITS.get(data_set, ("",)):
         for stream in chosen:
             options = {**SIZES[architecture], **({"streams": (stream,)} if stream != "joint" else {})}
-            changes = {"architecture": architecture, "options": options, **({"split": split} if split else {})}
+            changes: dict[str, object] = {"architecture": architecture, "options": options}
+            if split:
+                changes["split"] = split
+            if architecture in PRECISIONS:
+                changes["precision"] = PRECISIONS[architecture]
             name = "-".join(filter(None, (architecture, stream, split and f"split{split}")))
             yield Experiment(name=f"{data_set}/{name}", recipe=data_set, changes=changes, seeds=plan.seeds)
 

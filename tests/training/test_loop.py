@@ -114,6 +114,17 @@ def test_training_lowers_the_loss(tiny: WindowRecipe, examples: Examples, tmp_pa
     assert second < 0.9 * first
 
 
+def test_volumes_are_trained_with_their_channels_last_in_memory(
+    tiny: WindowRecipe, examples: Examples, tmp_path: Path
+) -> None:
+    small = {"base_channels": 4, "size": 8, "blocks": (1,), "temporal_strides": (1,), "inflate": (True,)}
+    recipe = replace(tiny, architecture="posec3d", options=small, epochs=1, windows_per_epoch=8)
+    model = train(recipe, examples, tmp_path, workers=0)
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv3d)]
+    assert weights
+    assert all(weight.is_contiguous(memory_format=torch.channels_last_3d) for weight in weights)
+
+
 def test_the_averaged_model_comes_back_as_the_checkpoint_has_it_in_evaluation_mode(
     tiny: WindowRecipe, examples: Examples, tmp_path: Path
 ) -> None:
