@@ -52,23 +52,26 @@ class SpatioTemporalAttention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.expand_t, self.expand_s = _expansion(channels), _expansion(channels)
-        self.squeeze_t = nn.Conv1d(2 * channels, channels, 1)
-        self.squeeze_s = nn.Conv2d(2 * channels, channels, 1)
+        self.squeeze_t, self.squeeze_s = nn.Linear(2 * channels, channels), nn.Linear(2 * channels, channels)
 
     def forward(self, x: Float32[Tensor, "N C T H W"]) -> Float32[Tensor, "N C T H W"]:
         """Return x w_t + x w_s."""
         return x * self.of_frames(x) + x * self.of_places(x)
 
+    # Both take the mean with channels last, as the convolution leaves them in training: twice as fast a step.
+
     def of_frames(self, x: Float32[Tensor, "N C T H W"]) -> Float32[Tensor, "N C T 1 1"]:
         """Return w_t, whose mean over frames is 1. Eq. (2): T_t = S_t o phi_t o eps_t."""
-        weight: Tensor = self.squeeze_t(self.expand_t(x).mean(dim=(3, 4))).softmax(dim=2) * x.shape[2]
-        return weight.unsqueeze(3).unsqueeze(4)
+        frames = self.expand_t(x).movedim(1, -1).mean(dim=(2, 3))
+        weight: Tensor = self.squeeze_t(frames).softmax(dim=1) * x.shape[2]
+        return weight.movedim(-1, 1).unsqueeze(3).unsqueeze(4)
 
     def of_places(self, x: Float32[Tensor, "N C T H W"]) -> Float32[Tensor, "N C 1 H W"]:
         """Return w_s, whose mean over places is 1. Eq. (3): T_s = S_s o phi_s o eps_s."""
         H, W = x.shape[3:]
-        weight: Tensor = self.squeeze_s(self.expand_s(x).mean(dim=2)).flatten(2).softmax(dim=2) * (H * W)
-        return weight.reshape(*weight.shape[:2], 1, H, W)
+        places = self.expand_s(x).movedim(1, -1).mean(dim=1).flatten(1, 2)
+        weight: Tensor = self.squeeze_s(places).softmax(dim=1) * (H * W)
+        return weight.movedim(-1, 1).reshape(*x.shape[:2], 1, H, W)
 
 
 def _expansion(channels: int) -> ConvNorm:

@@ -54,10 +54,10 @@ def test_attention_is_equations_2_and_3() -> None:
     w_t, w_s = torch.zeros(2, 4, 3), torch.zeros(2, 4, 2, 2)
     for t in range(3):  # Eq. (2)
         pooled = sum(expanded_t[:, :, t, h, w] for h, w in product(range(2), range(2))) / 4
-        w_t[:, :, t] = pooled @ sta.squeeze_t.weight[:, :, 0].t() + sta.squeeze_t.bias
+        w_t[:, :, t] = pooled @ sta.squeeze_t.weight.t() + sta.squeeze_t.bias
     for h, w in product(range(2), range(2)):  # Eq. (3)
         pooled = sum(expanded_s[:, :, t, h, w] for t in range(3)) / 3
-        w_s[:, :, h, w] = pooled @ sta.squeeze_s.weight[:, :, 0, 0].t() + sta.squeeze_s.bias
+        w_s[:, :, h, w] = pooled @ sta.squeeze_s.weight.t() + sta.squeeze_s.bias
     w_t = w_t.exp() / w_t.exp().sum(dim=2, keepdim=True) * 3
     w_s = w_s.exp() / w_s.exp().sum(dim=(2, 3), keepdim=True) * 4
     torch.testing.assert_close(sta(x), x * w_t[..., None, None] + x * w_s[:, :, None])
