@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,10 +16,16 @@ from training.benchmark_page import DATA_SETS, PAGE, RESULTS, load_results, page
 from training.benchmark_sets import Plan as SetsPlan
 from training.benchmark_sets import run_sets
 from training.claims import CLAIMS, try_claims
+from training.folds import foreign_top1, judge_folds, reports_from
+from training.recipe import windowed
 from training.recipes.benchmarks import SIZES
 from training.reproduction import Line, Plan, plans_of, reproduce, sequence_recipe
+from training.runs import Run
 from training.scores import Spread
 from training.settings import parse_settings
+
+# From where on `folds` counts reports.
+SCORES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help="Train recognisers, and compare them.")
 
@@ -106,6 +113,34 @@ def claims(
             f"{finding.claim.paper}: {finding.claim.says}? {_percent(finding.baseline.top1_spread)} without, "
             f"{_percent(finding.challenger.top1_spread)} with: {finding.verdict}"
         )
+
+
+@app.command()
+def folds(
+    runs: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Runs that left something out.")],
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with the sets, NAME.npz each.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Judge folds on what they left out, as the service would: by the surest moment of each sequence."""
+    with terminal.callers_mistakes():
+        opened = [Run.open(folder) for folder in runs]
+        verdicts = judge_folds(opened, data)
+        actions = {label for run in opened for label in windowed(run.recipe).actions}
+    top1 = foreign_top1(verdicts, actions)
+    reports = [reports_from(verdicts, actions, score) for score in SCORES]
+    if as_json:
+        typer.echo(json.dumps({"top1": top1, "reports": [asdict(one) for one in reports]}, indent=1))
+        return
+    terminal.show_table(
+        "actions of sets that training never saw",
+        ("set", "top-1 %"),
+        [(name, f"{100 * share:.1f}") for name, share in top1.items()],
+    )
+    terminal.show_table(
+        "reported from a score on",
+        ("score", "right %", "wrong %", "unknown actions named %"),
+        [(f"{one.score:g}", *(f"{100 * x:.1f}" for x in (one.right, one.wrong, one.unknown))) for one in reports],
+    )
 
 
 @app.command()

@@ -131,12 +131,41 @@ def foreign_precision(verdicts: Sequence[Verdict], thresholds: Mapping[str, floa
 
 
 def foreign_top1(verdicts: Sequence[Verdict], actions: Collection[str]) -> dict[str, float]:
-    """Return which share of the actions in each data set left out of training is recognised, whatever the score."""
+    """Return which share of the actions in each data set left out of training is recognised, whatever the score.
+
+    Actions that were left out as well could not be.
+    """
     right: dict[str, list[bool]] = {}
-    for verdict in verdicts:
-        if verdict.is_foreign and verdict.truth in actions:
-            right.setdefault(verdict.source, []).append(verdict.said == verdict.truth)
+    for verdict in _foreign(verdicts, actions):
+        right.setdefault(verdict.source, []).append(verdict.said == verdict.truth)
     return {source: float(np.mean(some)) for source, some in sorted(right.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What would be reported from a score on: shares of the sequences of actions in data sets left out of training.
+
+    ``unknown`` is the share of unknown actions in official test splits that would be given a name.
+    """
+
+    score: float
+    right: float
+    wrong: float
+    unknown: float
+
+
+def reports_from(verdicts: Sequence[Verdict], actions: Collection[str], score: float) -> Reports:
+    """Return what the same threshold for every label would come to."""
+    foreign = _foreign(verdicts, actions)
+    right = [verdict.score >= score and verdict.said == verdict.truth for verdict in foreign]
+    wrong = [verdict.score >= score and verdict.said != verdict.truth for verdict in foreign]
+    unknown = unknown_report_rate(verdicts, dict.fromkeys(actions, score))
+    right_share, wrong_share = (float(np.mean(some)) if some else float("nan") for some in (right, wrong))
+    return Reports(score, right_share, wrong_share, unknown)
+
+
+def _foreign(verdicts: Sequence[Verdict], actions: Collection[str]) -> list[Verdict]:
+    return [one for one in verdicts if one.is_foreign and not one.is_unknown and one.truth in actions]
 
 
 def _judge_fold(runs: Sequence[Run], data: Path, rng: np.random.Generator) -> Iterator[Verdict]:

@@ -147,7 +147,7 @@ class WindowRecipe(Recipe):
         Recipe.__post_init__(self)
         if self.windows_per_epoch < 1:
             raise ValueError(f"expected windows_per_epoch of 1 or more, got {self.windows_per_epoch}")
-        known = {*self.labels, *self._actions}
+        known = {*self.labels, *self.actions}
         if unknown := self.left_out - known:
             raise ValueError(
                 f"recipe {self.name!r} has no {', '.join(sorted(map(str, unknown)))} to leave out: expected data sets "
@@ -157,7 +157,7 @@ class WindowRecipe(Recipe):
     @property
     def class_labels(self) -> tuple[str, ...]:
         """Actions by name, then idle and other."""
-        return (*sorted(self._actions - self.left_out), self.idle_label, self.other_label)
+        return (*sorted(self.actions - self.left_out), self.idle_label, self.other_label)
 
     @property
     def data_sets(self) -> tuple[str, ...]:
@@ -165,7 +165,8 @@ class WindowRecipe(Recipe):
         return tuple(self.labels)
 
     @property
-    def _actions(self) -> set[str]:
+    def actions(self) -> set[str]:
+        """Actions that the data sets have by these labels, with those that are left out."""
         named = {label for mapping in self.labels.values() for label in mapping.values() if label}
         return named - {self.idle_label, self.other_label}
 

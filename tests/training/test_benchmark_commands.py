@@ -9,6 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 import marey
+from training.examples import divide, read_sets
+from training.loop import train
+from training.recipe import WindowRecipe
+from training.runs import Run
 
 Say = Callable[..., SimpleNamespace]
 # CSTA-CNN's ablations as narrow as can be, on the benchmark recipe of Penn Action.
@@ -93,3 +97,23 @@ def test_a_folder_needs_a_recipe(say: Say, data: Path) -> None:
     said = say("papers", "--table", "csta-cnn:3", "--data", data)
     assert said.code == marey.Exit.USAGE
     assert "--data: expected a skeleton set's file, NAME.npz, or --recipe" in said.err
+
+
+def test_folds_are_judged_on_what_they_left_out(say: Say, data: Path, tmp_path: Path, tiny: WindowRecipe) -> None:
+    run = Run.start(tmp_path / "fold", "tiny", {"left_out": ["kard", "squat"], "epochs": 1, "windows_per_epoch": 32})
+    train(run.recipe, divide(run.recipe, read_sets(run.recipe, data)).train, run.folder, workers=0)
+    said = say("folds", run.folder, "--data", data, "--json")
+    assert said.code == 0, said.err
+    answer = json.loads(said.out)
+    assert answer["top1"].keys() == {"kard"}
+    assert [line["score"] for line in answer["reports"]] == [0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+    shown = say("folds", run.folder, "--data", data).out
+    assert "unknown actions named %" in shown
+    assert f"{100 * answer['top1']['kard']:.1f}" in shown
+
+
+def test_a_run_that_left_nothing_out_is_refused(say: Say, data: Path, tmp_path: Path, tiny: WindowRecipe) -> None:
+    Run.start(tmp_path / "whole", "tiny", {})
+    said = say("folds", tmp_path / "whole", "--data", data)
+    assert said.code == 2
+    assert "expected folds, runs that leave something out" in said.err

@@ -14,12 +14,14 @@ from training.folds import (
     PRECISION,
     THRESHOLDS,
     UNKNOWN_SHARE,
+    Reports,
     Verdict,
     _verdict,
     choose_thresholds,
     foreign_precision,
     foreign_top1,
     judge_folds,
+    reports_from,
     unknown_report_rate,
 )
 from training.loop import train
@@ -126,8 +128,24 @@ def test_actions_of_sets_left_out_are_counted_set_by_set_and_nothing_else_is() -
         *(replace(one, source="utd_mhad") for one in verdict("squat", 0.9, "squat")),
         *verdict("wave", 0.9, "other", num=9),
         *verdict("wave", 0.9, "squat", is_foreign=False, num=9),
+        *verdict("wave", 0.9, "squat", is_unknown=True, num=9),
     ]
     assert foreign_top1(verdicts, LABELS) == {"kard": 0.75, "utd_mhad": 1.0}
+
+
+def test_reports_are_shares_of_the_known_actions_of_sets_left_out_from_a_score_on() -> None:
+    verdicts = [
+        *verdict("wave", 0.9, "wave", num=5),
+        *verdict("wave", 0.7, "wave"),
+        *verdict("squat", 0.8, "wave", num=2),
+        *verdict("idle", 0.0, "wave", num=2),
+        *verdict("wave", 0.9, "squat", is_unknown=True, is_tested=True),
+        *verdict("wave", 0.7, "squat", is_unknown=True, is_tested=True, num=3),
+        *verdict("wave", 0.9, "squat", is_foreign=False, num=9),
+    ]
+    assert reports_from(verdicts, LABELS, 0.8) == Reports(0.8, right=0.5, wrong=0.2, unknown=0.25)
+    nothing = reports_from([], LABELS, 0.8)
+    assert all(map(math.isnan, (nothing.right, nothing.wrong, nothing.unknown)))
 
 
 def test_a_precision_of_too_few_reports_is_none() -> None:
