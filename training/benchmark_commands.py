@@ -78,16 +78,18 @@ def sets_(
     architectures: Annotated[str, typer.Option(help="Names with commas.")] = ",".join(SIZES),
     streams: Annotated[str, typer.Option(help="Streams with commas, of those recognisers that have any.")] = "joint",
     seeds: Annotated[str, typer.Option(help="Numbers such as 0,1,2: each network is trained once with each.")] = "0",
+    epochs: Annotated[int | None, typer.Option(min=1, help="If not as many as the set's recipe has.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results (JSON) and logs (CSV).")] = RESULTS,
     runs: Annotated[Path, typer.Option(help="Folder of the runs, which are gone on with.")] = Path("runs"),
 ) -> None:
-    """Train recognisers on public data sets, each stream by itself, and fuse the streams."""
+    """Train recognisers on public data sets, each stream by itself, and fuse streams and networks."""
     with terminal.callers_mistakes():
         plan = SetsPlan(
             data_sets=_names(data_sets, DATA_SETS, "--sets"),
             architectures=_names(architectures, SIZES, "--architectures"),
             streams=_names(streams, STREAMS, "--streams"),
             seeds=_parse_seeds(seeds),
+            epochs=epochs,
         )
     for result in run_sets(plan, data, runs=runs, out=out):
         terminal.say(f"{result.name}: {_percent(result.top1_spread)}")

@@ -156,7 +156,7 @@ def _rows(results: Iterable[Result]) -> Iterator[_Row]:
     """Bring the splits of one network together."""
     splits: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for result in results:
-        splits[result.architecture, _streams(result)].append(result)
+        splits[_network(result), _streams(result)].append(result)
     for (network, streams), some in splits.items():
         missing = len(SPLITS.get(some[0].data_set, ())) - len(some)
         if missing > 0:
@@ -166,6 +166,11 @@ def _rows(results: Iterable[Result]) -> Iterator[_Row]:
             yield _Row(network, streams, some[0], mean_over_splits(some), classes)
         else:
             yield _Row(network, streams, some[0], some[0].top1_spread, mean_and_spread(some[0].mean_class_accuracy))
+
+
+def _network(result: Result) -> str:
+    several = result.architecture.split(" + ")
+    return f"all {len(several)}" if len(several) > 2 else result.architecture
 
 
 def _streams(result: Result) -> str:

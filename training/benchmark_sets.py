@@ -1,6 +1,6 @@
 """``marey benchmark sets`` and ``page``: all recognisers on public data sets, and the page of docs made of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,16 @@ SPLITS = {"jhmdb14": ("1", "2", "3")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be trained: every recogniser on every data set, each of its streams with every seed."""
+    """What is to be trained: every recogniser on every data set, each of its streams with every seed.
+
+    ``epochs`` are those of all, if not the recipe's: fewer where time is short, as the results say.
+    """
 
     data_sets: Sequence[str]
     architectures: Sequence[str]
     streams: Sequence[str] = ("joint",)
     seeds: tuple[int, ...] = (0, 1, 2)
+    epochs: int | None = None
 
 
 def experiments_of(plan: Plan, data_set: str, architecture: str) -> Iterator[Experiment]:
@@ -31,6 +35,8 @@ def experiments_of(plan: Plan, data_set: str, architecture: str) -> Iterator[Exp
             changes: dict[str, object] = {"architecture": architecture, "options": options}
             if split:
                 changes["split"] = split
+            if plan.epochs:
+                changes["epochs"] = plan.epochs
             if architecture in PRECISIONS:
                 changes["precision"] = PRECISIONS[architecture]
             name = "-".join(filter(None, (architecture, stream, split and f"split{split}")))
@@ -38,26 +44,29 @@ def experiments_of(plan: Plan, data_set: str, architecture: str) -> Iterator[Exp
 
 
 def run_sets(plan: Plan, data: Path, *, runs: Path, out: Path) -> Iterator[Result]:
-    """Train and judge all of a plan, and fuse streams; results and logs are saved in ``out`` as they come.
+    """Train and judge all of a plan, and fuse streams and then networks; ``out`` gets results and logs as they come.
 
     ``data`` is the folder with the sets, ``runs`` where the runs are kept, to go on with what was broken off.
     """
     for data_set in plan.data_sets:
+        trained: list[Result] = []
         for architecture in plan.architectures:
-            members: dict[str, list[Result]] = {}
+            streams: list[Result] = []
             for experiment in experiments_of(plan, data_set, architecture):
-                result = carry_out_and_keep(experiment, data, runs=runs, out=out)
-                members.setdefault(result.split, []).append(result)
-                yield result
-            for fused in _fused(members, data, runs):
-                fused.save(out)
-                yield fused
+                streams.append(carry_out_and_keep(experiment, data, runs=runs, out=out))
+                yield streams[-1]
+            yield from _fuse_and_keep(f"{architecture}-{len(plan.streams)}s", streams, data, runs=runs, out=out)
+            trained += streams
+        if len(plan.architectures) > 1:
+            yield from _fuse_and_keep("all", trained, data, runs=runs, out=out)
 
 
-def _fused(members: Mapping[str, Sequence[Result]], data: Path, runs: Path) -> Iterator[Result]:
-    """Fuse a recogniser's streams, split by split, where there are several."""
-    for split, streams in members.items():
-        if len(streams) > 1:
-            first = streams[0]
-            parts = (first.architecture, f"{len(streams)}s", split and f"split{split}")
-            yield fuse_results(f"{first.data_set}/{'-'.join(filter(None, parts))}", streams, data, runs)
+def _fuse_and_keep(name: str, results: Sequence[Result], data: Path, *, runs: Path, out: Path) -> Iterator[Result]:
+    """Fuse results split by split, where there are several."""
+    for split in dict.fromkeys(result.split for result in results):
+        members = [result for result in results if result.split == split]
+        if len(members) > 1:
+            full_name = "-".join(filter(None, (name, split and f"split{split}")))
+            fused = fuse_results(f"{members[0].data_set}/{full_name}", members, data, runs)
+            fused.save(out)
+            yield fused

@@ -61,6 +61,20 @@ def test_results_and_logs_are_kept_and_runs_are_not_trained_again(
     assert divide(quick, read_sets(quick, data)).test
 
 
+def test_networks_of_a_plan_are_fused_and_trained_for_as_long_as_it_says(
+    tiny_sequences: SequenceRecipe, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(recipes._RECIPES._entries, tiny_sequences.name, lambda: tiny_sequences)
+    for name, options in (("pooling", {"width": 8}), ("csta_cnn", {"base_channels": 2})):
+        monkeypatch.setitem(SIZES, name, options)  # type: ignore[arg-type]  # a dict, whatever it says
+    plan = Plan(data_sets=(tiny_sequences.name,), architectures=("pooling", "csta_cnn"), seeds=(0,), epochs=1)
+    *alone, fused = run_sets(plan, data, runs=tmp_path / "runs", out=tmp_path / "results")
+    assert [result.epochs for result in alone] == [1, 1]
+    assert fused.name == f"{tiny_sequences.data_set}/all"
+    assert fused.members == tuple(result.name for result in alone)
+    assert fused in load_results(tmp_path / "results")
+
+
 def result_of(name: str, *top1: float, **more: object) -> Result:
     given: dict[str, object] = {
         "name": name,
@@ -83,6 +97,11 @@ def test_the_page_has_a_row_a_network_the_best_first() -> None:
     assert [row.split("|")[2].strip() for row in rows] == ["2, fused", "joint"]
     assert "96.0 +- 1.4" in rows[0]
     assert "Our best, stfnet 2, fused: 96.0 +- 1.4, below the 97.2" in page
+
+
+def test_many_networks_fused_are_counted_rather_than_listed() -> None:
+    many = result_of("nw_ucla/all", 0.9, architecture="agcn + msg3d + stgcn", members=("a", "b", "c", "d"))
+    assert "| all 3 | 4, fused |" in page_of([many])
 
 
 def test_splits_are_one_row_with_their_mean() -> None:
