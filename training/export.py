@@ -197,18 +197,23 @@ def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+# What torch.onnx.export is made of, by its loggers.
+EXPORTERS = ("torch.onnx", "torch.onnx._internal.exporter._registration", "onnxscript", "onnx_ir")
+
+
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Silence what torch's exporter says about itself: its own deprecated calls, and that torchvision is not there."""
-    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-    level = registration.level
-    registration.setLevel(logging.ERROR)
+    """Silence what torch's exporter says of itself: its steps, deprecated calls, that torchvision is not there."""
+    levels = {name: logging.getLogger(name).level for name in EXPORTERS}
+    for name in EXPORTERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated", category=FutureWarning)
             yield
     finally:
-        registration.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @torch.no_grad()

@@ -120,8 +120,8 @@ ARM_ACTIONS = frozenset(
     {"baseball_pitch", "clap", "pick_up", "strum_guitar", "tennis_forehand", "tennis_serve", "throw", "wave"}
 )
 LEG_ACTIONS = frozenset({"kick", "run", "sit_down", "squat", "stand_up", "walk"})
-# In Northwestern-UCLA most people walk to what they pick up.
-IN_PASSING = {"pick_up": frozenset({"walk"})}
+# In Northwestern-UCLA most people walk to what they pick up; others squat for it, and a clean goes through a squat.
+IN_PASSING = {"clean_and_jerk": frozenset({"squat"}), "pick_up": frozenset({"squat", "walk"})}
 
 
 @register("everyday")
