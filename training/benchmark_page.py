@@ -63,8 +63,9 @@ What our recognisers come to on public skeleton data that is small enough to tra
 
 Every figure is top-1 on the official test split of the last averaged weights; no epoch, setting or weight was chosen on
 it. All networks of a table are trained by one recipe (training/recipes/benchmarks.py) in sizes far below those of
-their papers, so that a table compares networks and says little of the papers' own figures. After +- is the standard
-deviation over seeds; where there is one seed, there is none to give.
+their papers, so that a table compares networks and says little of the papers' own figures; where its epochs are fewer
+than others', a network had less time and might do better. After +- is the standard deviation over seeds; where there
+is one seed, there is none to give.
 """
 
 CLAIMS_HEADER = """## The papers' claims
@@ -79,7 +80,9 @@ NEXT = """## What would be next
 Where a figure is below what we aim at, it is compute that was short, by our own account of it: the networks here have a
 tenth of the parameters that the published ones have, see each sequence 30 or 40 times where CTR-GCN's training on
 Northwestern-UCLA sees it 325 times, and most were trained with one seed. So next, on a GPU: full widths, five passes an
-epoch (`--set repeats=5`), joint, bone and both motions of stfnet, ctrgcn and stgcnpp, fused, with three seeds.
+epoch (`--set repeats=5`), joint, bone and both motions of stfnet, ctrgcn and stgcnpp, fused, with three seeds. Of the
+claims 3D-STARNET's is the first to be tried again: 20 epochs leave both of its networks unfinished, and the larger one
+the more.
 """
 
 
