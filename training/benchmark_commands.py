@@ -16,7 +16,7 @@ from training.benchmark_page import DATA_SETS, PAGE, RESULTS, load_results, page
 from training.benchmark_sets import Plan as SetsPlan
 from training.benchmark_sets import run_sets
 from training.claims import CLAIMS, try_claims
-from training.folds import foreign_top1, judge_folds, reports_from
+from training.folds import Reports, foreign_top1, judge_folds, reports_from
 from training.recipe import windowed
 from training.recipes.benchmarks import SIZES
 from training.reproduction import Line, Plan, plans_of, reproduce, sequence_recipe
@@ -131,7 +131,7 @@ def folds(
     top1 = foreign_top1(verdicts, actions)
     reports = [reports_from(verdicts, actions, score) for score in SCORES]
     if as_json:
-        typer.echo(json.dumps({"top1": top1, "reports": [asdict(one) for one in reports]}, indent=1))
+        typer.echo(json.dumps({"top1": top1, "reports": [_as_json(one) for one in reports]}, indent=1))
         return
     terminal.show_table(
         "actions of sets that training never saw",
@@ -241,6 +241,10 @@ def _gain(line: Line, baseline: Line) -> float:
 
 def _percent(spread: Spread) -> str:
     return f"{100 * spread.mean:.1f}" + (f" +- {100 * spread.std:.1f}" if spread.num > 1 else "")
+
+
+def _as_json(reports: Reports) -> dict[str, float | None]:
+    return {name: _or_none(value) for name, value in asdict(reports).items()}
 
 
 def _or_none(value: float) -> float | None:

@@ -113,7 +113,7 @@ def unknown_report_rate(verdicts: Sequence[Verdict], thresholds: Mapping[str, fl
     """Return the share of unknown actions in official test splits that are given a name nevertheless."""
     unknown = [verdict for verdict in verdicts if verdict.is_unknown and verdict.is_tested]
     named = [verdict.score >= thresholds.get(verdict.said, np.inf) for verdict in unknown]
-    return float(np.mean(named)) if named else float("nan")
+    return _share(named)
 
 
 def foreign_precision(verdicts: Sequence[Verdict], thresholds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
@@ -160,8 +160,11 @@ def reports_from(verdicts: Sequence[Verdict], actions: Collection[str], score: f
     right = [verdict.score >= score and verdict.said == verdict.truth for verdict in foreign]
     wrong = [verdict.score >= score and verdict.said != verdict.truth for verdict in foreign]
     unknown = unknown_report_rate(verdicts, dict.fromkeys(actions, score))
-    right_share, wrong_share = (float(np.mean(some)) if some else float("nan") for some in (right, wrong))
-    return Reports(score, right_share, wrong_share, unknown)
+    return Reports(score, _share(right), _share(wrong), unknown)
+
+
+def _share(some: Sequence[bool]) -> float:
+    return float(np.mean(some)) if some else float("nan")
 
 
 def _foreign(verdicts: Sequence[Verdict], actions: Collection[str]) -> list[Verdict]:
