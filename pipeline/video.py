@@ -326,6 +326,8 @@ def _nominal_fps(stream: VideoStream) -> float:
 
 def _claimed_seconds(container: InputContainer, stream: VideoStream) -> float | None:
     """Return the duration the header gives the video, or the container where it gives the video none."""
+    if container.format.name == "rtsp":  # a recorder says how much it holds, and plays it at the clock's pace
+        return None
     if container.format.name == "avi" and stream.frames:  # its duration is FFmpeg's guess from the size of the file
         return stream.frames / _nominal_fps(stream)
     if stream.duration and stream.time_base and stream.duration > 0:

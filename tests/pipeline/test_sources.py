@@ -11,6 +11,7 @@ from threading import Thread
 import cv2
 import numpy as np
 import pytest
+from rtsp import RtspCamera
 
 from pipeline.errors import LimitExceeded, NotAVideo, SourceLost, Undecodable
 from pipeline.sources import is_camera, without_credentials
@@ -253,6 +254,16 @@ def test_a_camera_has_no_limit_but_pixels(camera_url: str) -> None:
 
     with pytest.raises(LimitExceeded, match="pixels"):
         open_video(f"{camera_url}/stream", limits=VideoLimits(max_pixels=100))
+
+
+@pytest.mark.parametrize("length", ["now-", "0-40"], ids=["a camera", "a recorder that plays 40 s"])
+def test_what_speaks_rtsp_is_live_whatever_length_it_announces(length: str) -> None:
+    times_s = []
+    with RtspCamera(num_frames=12, length=length) as camera, open_video(camera.address) as video:
+        assert video.is_live
+        with pytest.raises(SourceLost, match=r"stopped after 1\.2 s"):
+            times_s.extend(frame.time_s for frame in video.frames())
+    assert times_s == pytest.approx(np.arange(12) / 10)
 
 
 @pytest.mark.parametrize("path", ["snapshot", "list.m3u8"])
