@@ -25,17 +25,24 @@ from models.registry import Recogniser
 from pipeline.errors import ExportError, ModelError
 from pipeline.onnx import OnnxModel
 from pipeline.recognise import INPUT, OUTPUTS
+from pipeline.values import F32
 
 OPSET = 18  # the lowest that torch's exporter writes without converting
-# An explanation is a gradient: a feature that rounds to the other side of a ReLU's kink moves it by a step.
+# An explanation is a gradient: a feature that rounds to the other side of a ReLU's kink moves it by a step, in one clip
+# of a hundred by as much as this. Of explanations the middle one of several clips has to agree.
 TOLERANCES = {"logits": 1e-4, "frame_attention": 1e-3, "joint_attention": 1e-3}
 # Tracing takes axes of one length for the same axis: these two lengths are found nowhere else.
 TRACED_NT = (11, 41)
+# How often clips of a shape are drawn to compare a file with its model.
+DRAWS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written: bytes in the file, its opset, and how far any output was from the model's at most."""
+    """What was written: bytes in the file, its opset, and how far any output is from the model's.
+
+    Of explanations it is the middle one of several clips that counts.
+    """
 
     path: Path
     num_bytes: int
@@ -218,18 +225,31 @@ def _quiet_exporter() -> Iterator[None]:
 
 @torch.no_grad()
 def _differences(explainer: nn.Module, exported: OnnxModel, shapes: Sequence[tuple[int, ...]]) -> dict[str, float]:
-    """Return the largest absolute difference of each output over seeded random clips of these shapes."""
+    """Return the largest absolute difference of each output, of explanations in the middle one of a shape's clips.
+
+    The clips are random and seeded. A NaN in any of them makes the difference NaN.
+    """
     generator = torch.Generator().manual_seed(0)
-    differences = dict.fromkeys(OUTPUTS, 0.0)
+    differences: dict[str, list[float]] = {name: [] for name in OUTPUTS}
     for shape in shapes:
-        clips = torch.randn(shape, generator=generator)
-        expected, got = explainer(clips), exported.run({INPUT: clips.numpy()})
-        for name, output in zip(OUTPUTS, expected, strict=True):
-            if got[name].shape != tuple(output.shape):
-                raise ExportError(f"{name} of clips {shape}: expected {tuple(output.shape)}, got {got[name].shape}")
-            # np.maximum hands a NaN on, max does not.
-            differences[name] = float(np.maximum(differences[name], np.abs(got[name] - output.numpy()).max()))
-    return differences
+        draws = [_difference(explainer, exported, torch.randn(shape, generator=generator)) for _ in range(DRAWS)]
+        for place, name in enumerate(OUTPUTS):
+            clips = np.concatenate([draw[place] for draw in draws])
+            differences[name].append(float(clips.max() if name == OUTPUTS[0] else np.median(clips)))
+    return {name: float(np.max(some)) for name, some in differences.items()}
+
+
+def _difference(explainer: nn.Module, exported: OnnxModel, clips: Tensor) -> list[Float32[F32, " N"]]:
+    """Return how far each output is from the model's, at most in each clip."""
+    expected, got = explainer(clips), exported.run({INPUT: clips.numpy()})
+    apart = []
+    for name, output in zip(OUTPUTS, expected, strict=True):
+        if got[name].shape != tuple(output.shape):
+            raise ExportError(
+                f"{name} of clips {tuple(clips.shape)}: expected {tuple(output.shape)}, got {got[name].shape}"
+            )
+        apart.append(np.abs(got[name] - output.numpy()).max(axis=1))
+    return apart
 
 
 def _refuse_if_apart(differences: dict[str, float], path: Path) -> None:

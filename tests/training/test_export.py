@@ -1,5 +1,6 @@
 """What is exported says what was trained, or is not exported at all."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,17 @@ from pipeline.errors import ExportError
 from pipeline.layouts import LAYOUTS
 from pipeline.onnx import OnnxModel
 from pipeline.recognise import INPUT, OUTPUTS
-from training.export import TOLERANCES, _convolution_input_gradient, _depthwise_convolution, export_onnx, to_onnx
+from pipeline.values import F32
+from training.export import (
+    TOLERANCES,
+    _convolution_input_gradient,
+    _depthwise_convolution,
+    _differences,
+    _Explainer,
+    _refuse_if_apart,
+    export_onnx,
+    to_onnx,
+)
 
 SHAPE = {"num_frames": 12, "num_people": 2, "num_joints": 13, "num_channels": 3}
 
@@ -115,6 +126,35 @@ def test_a_refusal_keeps_what_was_there_before(tmp_path: Path) -> None:
 def test_what_is_no_recogniser_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a recogniser, which can explain itself, not Linear"):
         export_onnx(nn.Linear(3, 4), tmp_path / "model.onnx", **SHAPE)
+
+
+class Stepping:
+    """Answers as a model does, but for a step in one output of the clips that count up to a multiple of a number."""
+
+    def __init__(self, model: Recogniser, output: str, every: int) -> None:
+        self._model, self._place, self._every, self._asked = model, OUTPUTS.index(output), every, 0
+
+    def run(self, inputs: dict[str, F32]) -> dict[str, F32]:
+        answers = [answer.numpy().copy() for answer in self._model.explain(torch.from_numpy(inputs[INPUT]))]
+        for clip in answers[self._place]:
+            self._asked += 1
+            clip[0] += 0.01 * (self._asked % self._every == 0)
+        return dict(zip(OUTPUTS, answers, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("output", "every", "is_refused"),
+    [("joint_attention", 1, True), ("joint_attention", 4, False), ("frame_attention", 4, False), ("logits", 4, True)],
+    ids=["all explanations", "few explanations of joints", "few explanations of frames", "few answers"],
+)
+def test_single_explanations_may_step_over_a_kink_and_answers_may_not(
+    output: str, every: int, is_refused: bool, tmp_path: Path
+) -> None:
+    model = Pooling().eval().requires_grad_(False)
+    shapes = [(clips, SHAPE["num_frames"], 2, 13, 3) for clips in (1, 4)]
+    differences = _differences(_Explainer(model), Stepping(model, output, every), shapes)
+    with pytest.raises(ExportError, match=f"{output} by 1.0e-02") if is_refused else nullcontext():
+        _refuse_if_apart(differences, tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize("num_frames", [7, 8])
