@@ -29,7 +29,7 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 PRECISION = 0.9
 FEWEST_SEQUENCES = 15
 # Of actions that nobody taught it, a recogniser may name this share at most.
-UNKNOWN_SHARE = 0.125
+UNKNOWN_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +71,20 @@ def check_folds(folds: Sequence[Run]) -> None:
 def choose_thresholds(verdicts: Sequence[Verdict], labels: Sequence[str], *, home: Collection[str]) -> dict[str, float]:
     """Return the score from which each label may be reported; a label that may never be is left out.
 
-    No label may speak below the score at which at most ``UNKNOWN_SHARE`` of unknown actions are named. From there up,
-    labels of the ``home`` set speak unless their reports of known actions are wrong too often; others must be right on
-    data sets left out of training. Sequences of official test splits have no say.
+    No label may speak below the score at which at most ``UNKNOWN_SHARE`` of unknown actions are named. From there up a
+    label must be right on data sets left out of training. Labels of the ``home`` set may speak where those are too few
+    to tell, but not where their reports of known actions as a whole are wrong too often. Sequences of official test
+    splits have no say.
     """
     usable = [verdict for verdict in verdicts if not verdict.is_tested]
     floor = _floor([verdict.score for verdict in usable if verdict.is_unknown])
     chosen = {}
     for label in labels:
         reports = [verdict for verdict in usable if verdict.said == label and not verdict.is_unknown]
-        if label not in home:
-            reports = [report for report in reports if report.is_foreign]
-        threshold = _lowest_sure(reports, floor, is_trusted=label in home)
+        foreign = [report for report in reports if report.is_foreign]
+        threshold = _lowest_sure(foreign, floor, is_trusted=label in home)
+        if threshold is not None and label in home:
+            threshold = _lowest_sure(reports, threshold, is_trusted=True)
         if threshold is not None:
             chosen[label] = threshold
     return chosen

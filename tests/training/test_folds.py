@@ -74,6 +74,16 @@ def test_an_everyday_action_must_be_right_on_sets_left_out_and_not_at_home() -> 
     assert "squat" in chosen(verdict("squat", 0.9, "squat", is_foreign=False, num=100))
 
 
+def test_a_label_of_the_home_set_must_be_right_on_sets_left_out_too_where_enough_speak_for_it() -> None:
+    at_home = verdict("squat", 0.9, "squat", is_foreign=False, num=1000)
+    elsewhere = verdict("squat", 0.93, "squat", num=20) + verdict("squat", 0.72, "sit", num=5)
+    assert chosen(at_home + elsewhere)["squat"] == 0.75
+    few = verdict("squat", 0.72, "sit", num=FEWEST_SEQUENCES - 1)
+    assert chosen(at_home + few)["squat"] == THRESHOLDS[0]
+    wrong_at_home = verdict("squat", 0.82, "sit", is_foreign=False, num=200)
+    assert chosen(at_home + elsewhere + wrong_at_home)["squat"] == 0.85
+
+
 def test_official_test_sequences_have_no_say() -> None:
     wrong_in_tests = verdict("wave", 0.9, "throw", is_tested=True, num=1000)
     unknown_in_tests = verdict("squat", 0.99, "golf", is_unknown=True, is_tested=True, num=1000)
