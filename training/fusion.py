@@ -29,14 +29,21 @@ LEAST_SCORE = 1e-12
 
 
 def fit_ensemble(
-    models: Sequence[Recogniser], batches: Iterable[Float32[F32, "B T M V C"]], truth: Int64[I64, " N"]
+    models: Sequence[Recogniser],
+    batches: Iterable[Float32[F32, "B T M V C"]],
+    truth: Int64[I64, " N"],
+    *,
+    is_weighed: bool = True,
 ) -> Ensemble:
     """Return trained recognisers as one: each calibrated, then weighed, on held-out windows; the useless are left out.
 
-    ``batches`` are the windows' features, N in all; ``truth`` are places in the logits.
+    ``batches`` are the windows' features, N in all; ``truth`` are places in the logits. Those that are not weighed all
+    count alike.
     """
     answers = member_logits(ensemble_of(models), batches)
     temperatures = [fit_temperature(logits, truth) for logits in answers]
+    if not is_weighed:
+        return ensemble_of(models, temperatures=temperatures)
     scores = [calibrate(logits, temperature) for logits, temperature in zip(answers, temperatures, strict=True)]
     return ensemble_of(models, fit_weights(scores, truth), temperatures)
 

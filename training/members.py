@@ -31,7 +31,11 @@ def common_recipe(runs: Sequence[Run]) -> Recipe:
 
 
 def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
-    """Return the ensemble of all runs' models, or the only one's, whose streams are weighed if it has several."""
+    """Return the ensemble of all runs' models, or the only one's, whose streams are weighed if it has several.
+
+    Members that are one network trained several times count alike. Weighed on held-out people of data sets that they
+    know, the one trained for longest would speak alone, though another may know more of what neither has seen.
+    """
     models, recipe = [run.load_model() for run in runs], runs[0].recipe
     if len(models) == 1 and not _is_to_be_weighed(models[0], recipe):
         return models[0]
@@ -41,11 +45,16 @@ def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
     batches = feature_batches([clip for clip, _ in windows], recipe)
     truth = np.array([recipe.class_labels.index(label) for _, label in windows])
     if len(models) > 1:
-        return fit_ensemble(models, batches, truth)
+        return fit_ensemble(models, batches, truth, is_weighed=not _are_one_network([run.recipe for run in runs]))
     (model,) = models
     assert isinstance(model, FusedRecogniser)
     model.weigh(fit_streams(model, batches, truth))
     return model
+
+
+def _are_one_network(recipes: Sequence[Recipe]) -> bool:
+    first, *others = recipes
+    return all(one.architecture == first.architecture and one.options == first.options for one in others)
 
 
 def _is_to_be_weighed(model: Recogniser, recipe: Recipe) -> bool:

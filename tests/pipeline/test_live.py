@@ -14,7 +14,6 @@ from pipeline.bundle import Bundle, Card
 from pipeline.engine import Engine, Options, load_engine
 from pipeline.live import ActionEvent, EventKind, LiveStream
 from pipeline.recognise import Recogniser
-from pipeline.segments import SegmentSettings
 from pipeline.values import F32, Frame, Poses, Prediction, Segment, SkeletonClip, VideoInfo
 from pipeline.video import open_video
 
@@ -281,5 +280,27 @@ def test_a_real_clip_gives_the_same_actions_live(shared: Path) -> None:
     assert [segment.label for _, segment in expected] == ["clean_and_jerk"] * 2
     assert over(events) == expected
     called_s = [event.decided_s - event.segment.start_s for event in events if event.kind is EventKind.START]
-    # What has lasted for less is never reported.
-    assert max(called_s) <= SegmentSettings().shortest_s + 1.5
+    assert max(called_s) <= 1.5
+
+
+@pytest.mark.slow
+def test_a_squat_is_called_as_soon_as_it_can_no_longer_be_sitting_down(shared: Path) -> None:
+    engine = load_engine(threads=1)
+    live, hips = engine.open_live(Options()), [engine.pose.layout.index(f"{side}_hip") for side in ("left", "right")]
+    events: list[ActionEvent] = []
+    heights: list[tuple[float, float]] = []
+    with open_video(shared / "videos" / "web_squat_rohan.mp4") as video:
+        for frame in video.frames(fps=Options().pose_fps, max_side=engine.pose.max_side):
+            step = live.push(frame)
+            events += step.events
+            heights += [
+                (step.poses.keypoints[at, hips, 1].mean(), frame.time_s)
+                for at in np.flatnonzero(step.poses.track_ids == 1)
+            ]
+    events += live.finish()
+    called_s = [event.decided_s for event in events if event.kind is EventKind.START and event.segment.label == "squat"]
+    squats = [segment for _, segment in over(events) if segment.label == "squat"]
+    lowest_s = [max(one for one in heights if squat.start_s <= one[1] <= squat.end_s)[1] for squat in squats]
+    assert [round(time_s) for time_s in lowest_s] == [11, 17]
+    for called, lowest in zip(called_s, lowest_s, strict=True):
+        assert called - lowest <= 1.5

@@ -46,5 +46,13 @@ def test_a_run_alone_is_its_model_and_several_are_an_ensemble(tmp_path: Path, da
     assert not isinstance(fused_model(runs[:1], parts), Ensemble)
     both = fused_model(runs, parts)
     assert isinstance(both, Ensemble)
-    assert float(both.weights.sum()) == pytest.approx(1)
+    assert both.weights.tolist() == [0.5, 0.5]
     assert (architecture_of(runs[:1]), architecture_of(runs)) == ("pooling", "ensemble of pooling")
+
+
+def test_different_networks_are_weighed_by_what_they_say_of_what_was_held_out(tmp_path: Path, data: Path) -> None:
+    runs = [trained(tmp_path / str(width), data, options={"width": width}) for width in (4, 8)]
+    parts = divide(runs[0].recipe, read_sets(runs[0].recipe, data))
+    both = fused_model(runs, parts)
+    assert isinstance(both, Ensemble)
+    assert both.weights.tolist() != [0.5, 0.5]
