@@ -29,7 +29,7 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 PRECISION = 0.9
 FEWEST_SEQUENCES = 15
 # Of actions that nobody taught it, a recogniser may name this share at most.
-UNKNOWN_SHARE = 0.1
+UNKNOWN_SHARE = 0.08
 
 
 @dataclass(frozen=True, slots=True)
