@@ -123,11 +123,11 @@ def _train_seed(experiment: Experiment, seed: int, data: Path, folder: Path, *, 
 
 
 def _minutes(log: Path, windows: int) -> float:
-    """Return how long a run trained for, whenever and however often it was broken off."""
+    """Return how long a run trained for at its usual speed, however often it was broken off or held up meanwhile."""
     with log.open(newline="", encoding="utf-8") as file:
         speeds = [float(line["windows_per_s"]) for line in csv.DictReader(file)]
     # Broken off after an epoch's last step, a run goes on with nothing left to do in it, at a speed of 0.
-    return len(speeds) * windows / statistics.harmonic_mean([speed for speed in speeds if speed]) / 60
+    return len(speeds) * windows / statistics.median(speed for speed in speeds if speed) / 60
 
 
 def _result_of(experiment: Experiment, judged: Sequence[Judged], folder: Path, *, minutes: float) -> Result:

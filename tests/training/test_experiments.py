@@ -140,3 +140,9 @@ def test_a_run_broken_off_at_the_end_of_an_epoch_has_its_minutes(tmp_path: Path)
         "epoch,learning_rate,loss,windows_per_s\n0,0.1,2.0,10\n1,0.1,1.5,0\n2,0.1,1.0,10\n", encoding="utf-8"
     )
     assert experiments._minutes(log, windows=200) == pytest.approx(1.0)
+
+
+def test_an_epoch_in_which_the_machine_was_held_up_counts_as_any_other(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,windows_per_s\n0,10\n1,0.1\n2,10\n")
+    assert experiments._minutes(log, windows=200) == pytest.approx(1.0)
