@@ -19,8 +19,6 @@ INPUT = "clips"
 OUTPUTS = ("logits", "frame_attention", "joint_attention")
 # Larger batches gain nothing on a CPU and cost memory.
 LARGEST_BATCH = 64
-# Windows in which no action that may be reported is as probable are not explained, which would treble their cost.
-EXPLAINED_FROM = 0.1
 
 
 @runtime_checkable
@@ -66,10 +64,7 @@ class Recogniser:
         return self._model.provider
 
     def recognise(self, clips: Sequence[SkeletonClip], *, explain: bool = True) -> list[Prediction]:
-        """Return a prediction for each window, in order; those without attention cost about a third.
-
-        Explained, where wanted, is what may be part of an action: see ``EXPLAINED_FROM``.
-        """
+        """Return a prediction for each window, in order; unexplained ones have no attention, and cost about half."""
         return [prediction for batch in _batches(clips) for prediction in self._recognise_batch(batch, explain)]
 
     def logits(self, clips: Sequence[SkeletonClip]) -> Float32[F32, "N K"]:
@@ -83,7 +78,7 @@ class Recogniser:
 
     @cached_property
     def _unexplained(self) -> OnnxModel:
-        """The model without its explanations, loaded when first wanted."""
+        """The model without its explanations, loaded when first wanted: most want them."""
         path = self.bundle.model_path
         return OnnxModel(path, provider=self.provider, threads=self._threads, outputs=OUTPUTS[:1])
 
@@ -94,29 +89,22 @@ class Recogniser:
 
     def _recognise_batch(self, clips: Sequence[SkeletonClip], explain: bool) -> list[Prediction]:
         features = self._features(clips)
-        probabilities = self._probabilities(features)
-        nothing = np.zeros(0, np.float32)
-        frames, joints = [nothing] * len(clips), [nothing] * len(clips)
-        places = self._worth_explaining(probabilities) if explain else []
-        if places:
-            outputs = self._run([features[place] for place in places], explain=True)
-            for row, place in enumerate(places):
-                frames[place], joints[place] = outputs["frame_attention"][row], outputs["joint_attention"][row]
+        outputs = self._run(features, explain=explain)
+        probabilities = calibrate(outputs["logits"], self.card.temperature)
+        if self.card.idle_label:
+            idle = self.card.labels.index(self.card.idle_label)
+            probabilities = call_still(probabilities, features, idle, still_motion=self.card.still_motion)
         return [
-            Prediction(clip.start_s, clip.end_s, clip.track_ids, *answer)
-            for clip, *answer in zip(clips, probabilities, frames, joints, strict=True)
+            Prediction(
+                clip.start_s,
+                clip.end_s,
+                clip.track_ids,
+                probabilities[place],
+                outputs["frame_attention"][place],
+                outputs["joint_attention"][place],
+            )
+            for place, clip in enumerate(clips)
         ]
-
-    def _probabilities(self, features: Sequence[Features]) -> Float32[F32, "N K"]:
-        probabilities = calibrate(self._run(features, explain=False)["logits"], self.card.temperature)
-        if not self.card.idle_label:
-            return probabilities
-        idle = self.card.labels.index(self.card.idle_label)
-        return call_still(probabilities, features, idle, still_motion=self.card.still_motion)
-
-    def _worth_explaining(self, probabilities: Float32[F32, "N K"]) -> list[int]:
-        actions = [self.card.labels.index(label) for label in self.card.action_labels]
-        return np.flatnonzero(probabilities[:, actions].max(axis=1, initial=0) >= EXPLAINED_FROM).tolist()
 
 
 def call_still(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BrokenBundle, ModelError
 from pipeline.features import FeatureSpec
-from pipeline.recognise import EXPLAINED_FROM, LARGEST_BATCH, Recogniser, calibrate, call_still
+from pipeline.recognise import LARGEST_BATCH, Recogniser, calibrate, call_still
 from pipeline.values import F32, Features, SkeletonClip
 
 
@@ -68,19 +68,6 @@ def test_without_explanation_the_answer_is_the_same(recogniser: Recogniser) -> N
     for plain, explained in zip(recogniser.recognise(clips, explain=False), recogniser.recognise(clips), strict=True):
         np.testing.assert_array_equal(plain.probabilities, explained.probabilities)
         assert (len(plain.frame_attention), len(plain.joint_attention)) == (0, 0)
-
-
-def test_only_windows_that_may_show_an_action_are_explained_each_by_its_own(recogniser: Recogniser) -> None:
-    clips = [make_waver(make_times(2.0)), standing(0.0), standing(1.0)]
-    waver, down, up = recogniser.recognise(clips)
-    assert (
-        down.probabilities[1:].max() < EXPLAINED_FROM <= min(waver.probabilities[1:].max(), up.probabilities[1:].max())
-    )
-    assert (len(down.frame_attention), len(down.joint_attention)) == (0, 0)
-    for explained, clip in ((waver, clips[0]), (up, clips[2])):
-        (alone,) = recogniser.recognise([clip])
-        np.testing.assert_allclose(explained.frame_attention, alone.frame_attention, atol=1e-6)
-        np.testing.assert_allclose(explained.joint_attention, alone.joint_attention, atol=1e-6)
 
 
 def test_no_window_has_no_answer(recogniser: Recogniser) -> None:
