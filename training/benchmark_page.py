@@ -114,7 +114,7 @@ def _section(name: str, results: Sequence[Result]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *(row.line() for row in rows),
         "",
-        f"Our best, {best.network} {best.streams}: {_percent(best.top1)}, {verdict} the {known.to_beat} we aim at.",
+        f"Our best, {best.network} ({best.streams}): {_percent(best.top1)}, {verdict} the {known.to_beat} we aim at.",
         "",
         *(f"Measured on {machine}." for machine in sorted({result.machine for result in results})),
         "",

@@ -96,7 +96,7 @@ def test_the_page_has_a_row_a_network_the_best_first() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| stfnet")]
     assert [row.split("|")[2].strip() for row in rows] == ["2, fused", "joint"]
     assert "96.0 +- 1.4" in rows[0]
-    assert "Our best, stfnet 2, fused: 96.0 +- 1.4, below the 97.2" in page
+    assert "Our best, stfnet (2, fused): 96.0 +- 1.4, below the 97.2" in page
 
 
 def test_many_networks_fused_are_counted_rather_than_listed() -> None:
