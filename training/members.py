@@ -45,15 +45,15 @@ def fused_model(runs: Sequence[Run], parts: Parts) -> Recogniser:
     batches = feature_batches([clip for clip, _ in windows], recipe)
     truth = np.array([recipe.class_labels.index(label) for _, label in windows])
     if len(models) > 1:
-        return fit_ensemble(models, batches, truth, is_weighed=not _are_one_network([run.recipe for run in runs]))
+        return fit_ensemble(models, batches, truth, is_weighed=not _are_one_network(runs))
     (model,) = models
     assert isinstance(model, FusedRecogniser)
     model.weigh(fit_streams(model, batches, truth))
     return model
 
 
-def _are_one_network(recipes: Sequence[Recipe]) -> bool:
-    first, *others = recipes
+def _are_one_network(runs: Sequence[Run]) -> bool:
+    first, *others = (run.recipe for run in runs)
     return all(one.architecture == first.architecture and one.options == first.options for one in others)
 
 
