@@ -117,6 +117,7 @@ def show_cost(name: str, cost: "Cost") -> None:
     speed = f"{cost.frames_per_s:.0f} frames/s, {cost.realtime_factor:.1f} x real time"
     title = f"{name}: {cost.frames} frames of {cost.duration_s:.1f} s in {cost.wall_s:.2f} s: {speed}"
     show_table(title, ("stage", "ms", "ms a frame", "share"), rows)
+    write(f"{cost.windows} windows recognised, {cost.window_ms:.1f} ms each")
 
 
 def show_lengths(name: str, costs: "Sequence[tuple[int, Cost]]") -> None:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from models.registry import Recogniser
 
+HALF = 0.5 - 1e-6  # thirds and the like do not add up exactly
+
 
 class FusedRecogniser(Recogniser):
     """The base of recognisers with several members, whose weights are found after training.
@@ -58,23 +60,39 @@ class Ensemble(FusedRecogniser):
         self.members = nn.ModuleList(members)
         chosen = torch.tensor(tuple(temperatures) or (1.0,) * len(members))
         self.register_buffer("temperatures", chosen, persistent=False)
+        self.speakers = speakers(self.weights)
+
+    def weigh(self, weights: Sequence[float]) -> None:
+        """Give the members other weights, and find anew who speaks for all."""
+        super().weigh(weights)
+        self.speakers = speakers(self.weights)
 
     def member_logits(self, x: Float32[Tensor, "N T M V C"]) -> Float32[Tensor, "members N K"]:
         """Return what each member says, calibrated."""
         return self._calibrated([member(x) for member in self.members])
 
+    @torch.no_grad()
     def explain(
         self, x: Float32[Tensor, "N T M V C"]
     ) -> tuple[Float32[Tensor, "N K"], Float32[Tensor, "N T"], Float32[Tensor, "N V"]]:
         """Return logits, and how much each frame and each joint speaks for the winning class; both sum to 1.
 
-        Each member explains itself in its own way, for not every one has a gradient that can be exported, and counts by
-        its share of what the ensemble says for its winner: who voted for another has little to say.
+        An explanation costs as much as one or two more answers, so the ``speakers`` explain for all. Each does it in
+        its own way, for not every one has a gradient that can be exported, and counts by its share of what the speakers
+        say for the winner: who voted for another has little to say.
         """
         members = cast("Iterable[Recogniser]", self.members)
-        answers, frames, joints = zip(*(member.explain(x) for member in members), strict=True)
+        answers, explained = [], []
+        for place, member in enumerate(members):
+            if place in self.speakers:
+                answer, *shown = member.explain(x)
+                explained.append(shown)
+            else:
+                answer = member(x)
+            answers.append(answer)
         logits = self._calibrated(answers)
-        voices = shares_of_winner(logits, self.weights)
+        voices = votes_for_winner(logits, self.weights)[list(self.speakers)].softmax(dim=0)
+        frames, joints = zip(*explained, strict=True)
         frame_attention = torch.einsum("sn,snt->nt", voices, torch.stack(frames))
         joint_attention = torch.einsum("sn,snv->nv", voices, torch.stack(joints))
         return fuse(logits, self.weights), frame_attention, joint_attention
@@ -122,15 +140,27 @@ def fuse(logits: Float32[Tensor, "members N K"], weights: Float32[Tensor, " memb
     return torch.logsumexp(_weighed(logits, weights), dim=0) if len(logits) > 1 else logits[0]
 
 
-def shares_of_winner(
+def votes_for_winner(
     logits: Float32[Tensor, "members N K"], weights: Float32[Tensor, " members"]
 ) -> Float32[Tensor, "members N"]:
-    """Return how much of the winner's fused probability comes from each member; they sum to 1 over the members.
+    """Return the logarithm of what each member adds to the winner's fused probability.
 
-    These are also the weights by which the gradients of the members' log-probabilities make up the fused one.
+    Their softmax over the members is each one's share of it, and the weight by which the gradient of its
+    log-probability makes up the fused one.
     """
     winner = fuse(logits, weights).argmax(dim=1).expand(len(logits), -1).unsqueeze(2)  # [members, N, 1]
-    return _weighed(logits, weights).gather(2, winner).squeeze(2).softmax(dim=0)
+    return _weighed(logits, weights).gather(2, winner).squeeze(2)
+
+
+def speakers(weights: Float32[Tensor, " members"]) -> tuple[int, ...]:
+    """Return the fewest members that have half of the weight, the first ones of equals.
+
+    A class that all together give more than 3/4 has more than half of what these give, and so they name it too.
+    """
+    order = weights.argsort(descending=True, stable=True)
+    heard = weights[order].cumsum(dim=0)
+    count = 1 + int((heard < HALF).sum())
+    return tuple(sorted(order[:count].tolist()))
 
 
 def _weighed(logits: Tensor, weights: Tensor) -> Tensor:

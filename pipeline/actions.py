@@ -82,6 +82,7 @@ class ActionReader:
         self._people = People(keep_keypoints=options.keypoints)
         self._windower = windower_for(recogniser, options, layout=layout)
         self._waiting: list[SkeletonClip] = []
+        self._num_recognised = 0
 
     def see_size(self, size_wh: tuple[int, int] | None) -> None:
         """Hear how large the video's picture is, px, as some models must know."""
@@ -108,10 +109,11 @@ class ActionReader:
             )
         if not tracks:
             notes.append("nobody was found in the video")
-        return Recognition(video, tracks, self.stopwatch.read_ms(), tuple(notes))
+        return Recognition(video, tracks, self.stopwatch.read_ms(), tuple(notes), self._num_recognised)
 
     def _recognise(self) -> None:
         waiting, self._waiting = self._waiting, []
+        self._num_recognised += len(waiting)
         with self.stopwatch.time("recognise"):
             self._people.hear(self._recogniser.recognise(waiting, explain=self._options.explain))
 

@@ -44,8 +44,8 @@ class Machine:
 class Cost:
     """What recognising one video took: the median of some runs.
 
-    ``stages_ms`` are the engine's own timings. ``peak_bytes`` is the most memory that this process ever held: it means
-    something only in a process that did nothing else.
+    ``stages_ms`` are the engine's own timings, ``windows`` those that were recognised. ``peak_bytes`` is the most
+    memory that this process ever held: it means something only in a process that did nothing else.
     """
 
     duration_s: float
@@ -53,6 +53,7 @@ class Cost:
     wall_s: float
     stages_ms: Mapping[str, float]
     peak_bytes: int
+    windows: int = 0
 
     @property
     def frames_per_s(self) -> float:
@@ -63,6 +64,11 @@ class Cost:
     def realtime_factor(self) -> float:
         """Seconds of video dealt with in a second: below 1 a live camera would be too fast."""
         return self.duration_s / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def window_ms(self) -> float:
+        """What recognising a window takes, features aside."""
+        return self.stages_ms.get("recognise", 0.0) / self.windows if self.windows else 0.0
 
 
 def describe_machine() -> Machine:
@@ -83,8 +89,8 @@ def _measure_once(engine: Engine, source: Path, options: Options) -> Cost:
     with open_video(source, limits=UNLIMITED) as video:
         recognition = engine.recognise(video, options)
     wall_s = time.perf_counter() - start
-    video_info = recognition.video
-    return Cost(video_info.duration_s, video_info.frames, wall_s, recognition.timings_ms, peak_memory())
+    seen = recognition.video
+    return Cost(seen.duration_s, seen.frames, wall_s, recognition.timings_ms, peak_memory(), recognition.windows)
 
 
 def measure_lengths(source: Path, loops: Sequence[int], command: Sequence[str]) -> Iterator[tuple[int, Cost]]:

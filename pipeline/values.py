@@ -221,9 +221,13 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognition:
-    """The answer for one video: its people and their actions, what each stage cost, and what the reader should know."""
+    """The answer for one video: its people and their actions, what each stage cost, and what the reader should know.
+
+    ``windows`` is how many the recogniser was asked about.
+    """
 
     video: VideoInfo
     tracks: tuple[Track, ...]
     timings_ms: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    windows: int = 0

@@ -16,6 +16,7 @@ from training.benchmark_page import DATA_SETS, PAGE, RESULTS, load_results, page
 from training.benchmark_sets import Plan as SetsPlan
 from training.benchmark_sets import run_sets
 from training.claims import CLAIMS, try_claims
+from training.faithfulness import HELD_JOINTS, MOVING_JOINTS, judge_explanations
 from training.folds import Reports, foreign_top1, judge_folds, reports_from
 from training.recipe import windowed
 from training.recipes.benchmarks import SIZES
@@ -142,6 +143,29 @@ def folds(
         "reported from a score on",
         ("score", "right %", "wrong %", "unknown actions named %"),
         [(f"{one.score:g}", *(f"{100 * x:.1f}" for x in (one.right, one.wrong, one.unknown))) for one in reports],
+    )
+
+
+@app.command()
+def explanations(
+    runs: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="A run, or those of an ensemble.")],
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with the sets, NAME.npz each.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Judge explanations: how much of a score is left without the joints and frames that they point at."""
+    with terminal.callers_mistakes():
+        num_windows, found = judge_explanations([Run.open(folder) for folder in runs], data)
+    if as_json:
+        typer.echo(json.dumps({"windows": num_windows, "guides": [asdict(one) for one in found]}, indent=1))
+        return
+    held = (*(f"{count} held" for count in HELD_JOINTS), *(f"only {count} move" for count in MOVING_JOINTS))
+    terminal.show_table(
+        f"% of the winner's probability that is left, {num_windows} windows",
+        ("joints and frames chosen by", *held, "quarter of frames held"),
+        [
+            (one.guide, *(f"{100 * left:.1f}" for left in (*one.held.values(), *one.moving.values(), one.frames)))
+            for one in found
+        ],
     )
 
 

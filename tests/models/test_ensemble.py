@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.ensemble import Ensemble, ensemble_of, fuse, mixing_weights, shares_of_winner
+from models.ensemble import Ensemble, ensemble_of, fuse, mixing_weights, speakers, votes_for_winner
 from models.registry import Recogniser, build
 from pipeline.layouts import LAYOUTS
 from pipeline.onnx import OnnxModel
@@ -52,7 +52,7 @@ def random_clips(num_clips: int, num_frames: int = 12) -> torch.Tensor:
 def mixed() -> Ensemble:
     graphs = [small("stfnet", **ONE_BLOCK, mcf_blocks=(0,)), small("ctrgcn", **ONE_BLOCK)]
     members = [*graphs, small("posec3d", volumes="limb")]
-    return ensemble_of(members, (0.5, 0.3, 0.2), (1.2, 0.8, 1.0))
+    return ensemble_of(members, (0.35, 0.2, 0.45), (1.2, 0.8, 1.0))
 
 
 def test_the_fused_probability_is_the_weighted_mean_of_the_members() -> None:
@@ -90,17 +90,17 @@ def test_a_share_of_the_winner_is_a_share_of_its_gradient() -> None:
     (slope,) = torch.autograd.grad(out.amax(dim=1).sum(), logits)
     winner = out.argmax(dim=1).expand(3, 6).unsqueeze(2)
     (slopes,) = torch.autograd.grad(logits.log_softmax(dim=2).gather(2, winner).sum(), logits)
-    torch.testing.assert_close(slope, shares_of_winner(logits, weights).unsqueeze(2) * slopes)
+    torch.testing.assert_close(slope, votes_for_winner(logits, weights).softmax(dim=0).unsqueeze(2) * slopes)
 
 
 def test_members_are_calibrated_before_they_are_fused() -> None:
     ensemble, clips = mixed(), random_clips(5)
     said = [member(clips) / temperature for member, temperature in zip(ensemble.members, (1.2, 0.8, 1.0), strict=True)]
-    expected = sum(weight * logits.softmax(dim=1) for weight, logits in zip((0.5, 0.3, 0.2), said, strict=True))
+    expected = sum(weight * logits.softmax(dim=1) for weight, logits in zip((0.35, 0.2, 0.45), said, strict=True))
     torch.testing.assert_close(ensemble(clips).softmax(dim=1), expected)
 
 
-def test_an_ensemble_explains_itself_by_who_voted_for_the_winner() -> None:
+def test_an_ensemble_is_explained_by_those_with_half_of_the_weight_as_they_vote_for_the_winner() -> None:
     ensemble, clips = mixed(), random_clips(5)
     logits, frames, joints = ensemble.explain(clips)
     torch.testing.assert_close(logits, ensemble(clips))
@@ -108,11 +108,37 @@ def test_an_ensemble_explains_itself_by_who_voted_for_the_winner() -> None:
     for shares in (frames, joints):
         assert shares.min() >= 0
         torch.testing.assert_close(shares.sum(dim=1), torch.ones(5))
-    voices = shares_of_winner(ensemble.member_logits(clips), ensemble.weights)
-    expected = sum(
-        voice[:, None] * member.explain(clips)[1] for voice, member in zip(voices, ensemble.members, strict=True)
-    )
+    graph, _, volumes = ensemble.members
+    votes = votes_for_winner(ensemble.member_logits(clips), ensemble.weights)[[0, 2]].exp()
+    shown = [member.explain(clips)[1] for member in (graph, volumes)]
+    expected = (votes[0, :, None] * shown[0] + votes[1, :, None] * shown[1]) / votes.sum(dim=0)[:, None]
     torch.testing.assert_close(frames, expected)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ((1.0,), (0,)),
+        ((1.0, 1.0), (0,)),
+        ((1.0, 3.0), (1,)),
+        ((1.0, 1.0, 1.0), (0, 1)),
+        ((2.0, 3.0, 4.0), (1, 2)),
+        ((1.0,) * 6, (0, 1, 2)),
+    ],
+    ids=str,
+)
+def test_the_fewest_with_half_of_the_weight_speak_for_all(
+    weights: tuple[float, ...], expected: tuple[int, ...]
+) -> None:
+    assert speakers(mixing_weights(weights, len(weights))) == expected
+
+
+def test_who_speaks_for_an_ensemble_changes_with_its_weights() -> None:
+    ensemble = mixed()
+    ensemble.weigh((1.0, 8.0, 1.0))
+    assert ensemble.speakers == (1,)
+    clips = random_clips(5)
+    torch.testing.assert_close(ensemble.explain(clips)[1:], ensemble.members[1].explain(clips)[1:])
 
 
 def test_nobody_to_recognise_gives_no_logits() -> None:

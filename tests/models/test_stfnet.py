@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from models.graph import adjacency, parts
 from models.registry import build
-from models.stfnet import ContextFocus, MomentFocus, SpatialConv, StfNetConfig
+from models.stfnet import ContextFocus, MomentFocus, SpatialConv, StfNetConfig, settled_attention
 from pipeline.layouts import LAYOUTS
 
 PENN13 = LAYOUTS["penn13"]
@@ -158,3 +158,44 @@ def test_context_focus_begins_as_the_identity() -> None:
     focus = [module for module in model.modules() if isinstance(module, ContextFocus)]
     assert len(focus) == len(StfNetConfig().mcf_blocks)
     torch.testing.assert_close(focus[-1](x), x)
+
+
+def slope_of(module: nn.Module, x: Tensor) -> Tensor:
+    """Return how a fixed sum of a module's outputs changes with its input."""
+    x = x.detach().requires_grad_()
+    y = module(x)
+    (slope,) = torch.autograd.grad((y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum(), x)
+    return slope
+
+
+def test_settled_attention_of_moments_is_a_constant_weight() -> None:
+    focus, y = disturbed(MomentFocus(8, reduction=4, kernel=3, motion=False)), features()
+    weight = (focus(y) / y).detach()
+    whole = slope_of(focus, y)
+    with settled_attention(focus):
+        settled = slope_of(focus, y)
+    torch.testing.assert_close(settled, torch.linspace(-1, 1, y.numel()).view_as(y) * weight)
+    assert (whole - settled).abs().max() > 1e-3
+    torch.testing.assert_close(slope_of(focus, y), whole)
+
+
+def test_settled_attention_of_joints_is_a_constant_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    focus, x = disturbed(ContextFocus(8, PENN13, grains=GRAINS, alpha=4)), features()
+    whole = slope_of(focus, x)
+    with settled_attention(focus):
+        settled = slope_of(focus, x)
+    gamma, phi, _ = focus.gamma_phi_theta(focus.reduce(x)).chunk(3, dim=1)
+    matrix = focus.attention(gamma, phi).detach()
+    monkeypatch.setattr(focus, "attention", lambda gamma, phi: matrix)
+    torch.testing.assert_close(settled, slope_of(focus, x))
+    assert (whole - settled).abs().max() > 1e-3
+
+
+def test_an_explanation_settles_attention_and_training_does_not() -> None:
+    model = build(
+        "stfnet", layout=PENN13, num_classes=4, options={"base_channels": 8, "widths": (1, 2), "strides": (1, 2)}
+    )
+    model(torch.randn(4, 12, 1, 13, 3))
+    before = slope_of(model.eval(), clips := torch.randn(2, 12, 1, 13, 3))
+    model.explain(clips)
+    torch.testing.assert_close(slope_of(model, clips), before)

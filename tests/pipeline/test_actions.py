@@ -70,6 +70,13 @@ def test_each_stage_and_the_whole_have_a_time(recogniser: Recogniser) -> None:
     assert timings["total"] >= sum(spent for stage, spent in timings.items() if stage != "total") > 0
 
 
+def test_the_windows_that_were_recognised_are_counted(recogniser: Recogniser) -> None:
+    one, three = (read(recogniser, Options(), num_people=people).windows for people in (1, 3))
+    assert three == 3 * one > 0
+    assert read(recogniser, Options(), num_people=0).windows == 0
+    assert read(recogniser, Options(), seconds=60).windows > 5 * one
+
+
 def test_keypoints_come_only_when_asked_for(recogniser: Recogniser) -> None:
     assert read(recogniser, Options()).tracks[0].trajectory is None
     trajectory = read(recogniser, Options(keypoints=True)).tracks[0].trajectory

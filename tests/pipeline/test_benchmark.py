@@ -26,7 +26,7 @@ class FakeEngine(Engine):
     ) -> Recognition:
         for _ in video.frames():
             pass
-        return Recognition(video.info, (), {"decode": 1.0})
+        return Recognition(video.info, (), {"decode": 1.0, "recognise": 6.0}, windows=4)
 
 
 @pytest.fixture(params=["mp4", "matroska", "avi"])
@@ -57,7 +57,8 @@ def test_a_measured_video_is_told_by_its_frames_and_seconds(clip: Path) -> None:
     assert cost.frames == 12
     assert cost.frames_per_s == pytest.approx(12 / cost.wall_s)
     assert cost.realtime_factor == pytest.approx(cost.duration_s / cost.wall_s)
-    assert cost.stages_ms == {"decode": 1.0}
+    assert cost.stages_ms == {"decode": 1.0, "recognise": 6.0}
+    assert cost.window_ms == 1.5
 
 
 def test_each_length_is_measured_in_a_process_that_is_given_the_looped_file(clip: Path) -> None:
@@ -71,7 +72,7 @@ def test_each_length_is_measured_in_a_process_that_is_given_the_looped_file(clip
 
 
 def test_a_cost_survives_the_way_from_process_to_process() -> None:
-    cost = Cost(1.0, 10, 0.5, {"pose": 400.0}, 2**20)
+    cost = Cost(1.0, 10, 0.5, {"pose": 400.0}, 2**20, 3)
     fields = {name: getattr(cost, name) for name in Cost.__slots__}
     assert Cost(**json.loads(json.dumps(fields))) == cost
 

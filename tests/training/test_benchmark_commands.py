@@ -117,3 +117,17 @@ def test_a_run_that_left_nothing_out_is_refused(say: Say, data: Path, tmp_path: 
     said = say("folds", tmp_path / "whole", "--data", data)
     assert said.code == 2
     assert "expected folds, runs that leave something out" in said.err
+
+
+def test_explanations_are_judged_beside_movement_and_chance(
+    say: Say, data: Path, tmp_path: Path, tiny: WindowRecipe
+) -> None:
+    run = Run.start(tmp_path / "run", "tiny", {"epochs": 12})
+    train(run.recipe, divide(run.recipe, read_sets(run.recipe, data)).train, run.folder, workers=0)
+    said = say("explanations", run.folder, "--data", data, "--json")
+    assert said.code == 0, said.err
+    answer = json.loads(said.out)
+    assert [one["guide"] for one in answer["guides"]] == ["explanation", "movement", "chance"]
+    shown = say("explanations", run.folder, "--data", data).out
+    assert f"is left, {answer['windows']} windows" in shown
+    assert f"{100 * answer['guides'][0]['frames']:.1f}" in shown
