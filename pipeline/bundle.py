@@ -39,6 +39,7 @@ class Card:
     ``labels`` are snake_case, in the order of the logits. ``temperature`` divides the logits; ``thresholds`` hold, a
     label, the probability from which it is reported. ``silent_labels`` are known to the model but never reported: that
     nobody moves, that it is something else, and actions whose precision did not hold on data sets left out of training.
+    ``compounds`` are actions that are two others in a row (see ``pipeline.compounds``): each names both, in order.
     A window whose motion (``Features.motion``) is below ``still_motion`` is ``idle_label``, whatever the model says.
     ``metrics`` are figures in [0, 1] by name, each with the command that gives it in ``recipe``.
     """
@@ -54,6 +55,7 @@ class Card:
     still_motion: float = 0.0
     temperature: float = 1.0
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    compounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     data: tuple[Source, ...] = ()
     licence: str = ""
@@ -67,16 +69,24 @@ class Card:
             raise ValueError(f"expected distinct labels, got {', '.join(self.labels) or 'none'}")
         if not self.temperature > 0:
             raise ValueError(f"expected a temperature above 0, got {self.temperature}")
-        unknown = {*self.thresholds, *self.silent_labels, *filter(None, [self.idle_label])} - {*self.labels}
-        if unknown:
+        if any(len({whole, *halves}) != 3 for whole, halves in self.compounds.items()):
+            raise ValueError(f"compounds: expected an action and two others, got {dict(self.compounds)}")
+        named = {*self.thresholds, *self.silent_labels, *filter(None, [self.idle_label]), *self.joined_labels}
+        if unknown := named - {*self.labels}:
             raise ValueError(
-                f"thresholds, silent_labels and idle_label must name labels; {', '.join(sorted(unknown))} are none"
+                "thresholds, silent_labels, idle_label and compounds must name labels; "
+                f"{', '.join(sorted(unknown))} are none"
             )
 
     @property
     def action_labels(self) -> tuple[str, ...]:
         """The labels that can be reported: all but the silent ones."""
         return tuple(label for label in self.labels if label not in self.silent_labels)
+
+    @property
+    def joined_labels(self) -> frozenset[str]:
+        """The labels of all compounds and their halves: what comes after one may yet change it."""
+        return frozenset(label for whole, halves in self.compounds.items() for label in (whole, *halves))
 
     def to_json(self) -> str:
         """Write the card as indented JSON."""
@@ -87,6 +97,7 @@ class Card:
         """Read a card; ``ValueError`` or ``TypeError`` for fields that are missing, unknown or out of range."""
         fields = _fields_of(cls, json.loads(text))
         fields["features"] = FeatureSpec(**_fields_of(FeatureSpec, fields["features"]))
+        fields["compounds"] = {whole: tuple(halves) for whole, halves in dict(fields.get("compounds", {})).items()}
         fields["data"] = tuple(Source(**_fields_of(Source, source)) for source in fields.get("data", ()))
         return cls(**fields)
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from math import inf
 
 from pipeline.bundle import Card
+from pipeline.compounds import TURN_S
 from pipeline.segments import SegmentSettings, find_segments
 from pipeline.values import Prediction, Segment
 
@@ -67,13 +68,26 @@ class Rules:
     window_s: float
     stride_s: float
 
-    def is_sharp(self, time_s: float, horizon: Horizon) -> bool:
-        """Tell whether no window to come changes the probabilities on either side of a moment."""
-        return time_s + self.stride_s + self.settings.smooth_s <= horizon.next_s
+    def reach_s(self, label: str) -> float:
+        """Return how far from a moment a window may be that bears on a label's probability there."""
+        return self.settings.smooth_s + (TURN_S if label in self.card.joined_labels else 0.0)
 
-    def is_settled(self, time_s: float, horizon: Horizon) -> bool:
-        """Tell whether nothing to come changes an action that begins or ends at a moment, or is bridged over it."""
-        return self.is_sharp(time_s + max(self.settings.bridge_s - self.stride_s, 0.0), horizon)
+    def is_sharp(self, segment: Segment, horizon: Horizon) -> bool:
+        """Tell whether no window to come changes the probabilities on either side of an action's end."""
+        return segment.end_s + self.stride_s + self.reach_s(segment.label) <= horizon.next_s
+
+    def is_settled(self, segment: Segment, horizon: Horizon) -> bool:
+        """Tell whether nothing to come changes an action, or bridges what follows it."""
+        return segment.end_s + self._resume_s + self.reach_s(segment.label) <= horizon.next_s
+
+    def is_gone(self, seen_s: float, horizon: Horizon) -> bool:
+        """Tell whether somebody who was last seen then could not be followed any more."""
+        return seen_s + self._resume_s + self.settings.smooth_s <= horizon.next_s
+
+    @property
+    def _resume_s(self) -> float:
+        """How long after its end an action may still be taken up again."""
+        return max(self.settings.bridge_s, self.stride_s)
 
     def is_news(self, segment: Segment, told: Segment) -> bool:
         """Tell whether a segment looks different from what was told of it."""
@@ -100,7 +114,7 @@ class Watch:
 
     def is_over(self, horizon: Horizon) -> bool:
         """Tell whether all has been said of a person who is gone."""
-        return self._open is None and self._rules.is_settled(self.seen_s, horizon)
+        return self._open is None and self._rules.is_gone(self.seen_s, horizon)
 
     def decide(self, previews: Sequence[Prediction], horizon: Horizon, action_ids: Iterator[int]) -> list[ActionEvent]:
         """Return what is new; ``previews`` are of windows that are not full yet."""
@@ -129,7 +143,7 @@ class Watch:
         segments = find_segments(predictions, rules.card, seen_s=seen_s, settings=rules.settings)
         fresh = [rest for segment in segments if (rest := self._without_past(segment))]
         # An action settled long ago that nobody heard of only came to be because what was before it is forgotten.
-        return [one for one in fresh if not (self._is_torn(one) and rules.is_settled(one.end_s, horizon))]
+        return [one for one in fresh if not (self._is_torn(one) and rules.is_settled(one, horizon))]
 
     def _without_past(self, segment: Segment) -> Segment | None:
         """Return what is left of a segment where other actions were said to have been."""
@@ -146,7 +160,7 @@ class Watch:
 
     def _is_torn(self, segment: Segment) -> bool:
         """Tell whether what is forgotten bears on the start of a segment."""
-        reach_s = self._rules.settings.smooth_s + self._rules.settings.bridge_s
+        reach_s = self._rules.reach_s(segment.label) + self._rules.settings.bridge_s
         return self._is_cut and segment.start_s <= self._known_from_s + reach_s
 
     def _is_sure(self, segment: Segment, horizon: Horizon) -> bool:
@@ -154,7 +168,7 @@ class Watch:
         return (
             segment.score >= rules.settings.threshold_of(segment.label, rules.card)
             or self._was_found(segment)
-            or rules.is_settled(segment.end_s, horizon)
+            or rules.is_settled(segment, horizon)
         )
 
     def _was_found(self, segment: Segment) -> bool:
@@ -167,8 +181,8 @@ class Watch:
         rules, told = self._rules, self._open
         if self._is_torn(told.segment):
             segment = replace(segment, start_s=told.segment.start_s)
-        is_followed = any(other.start_s >= segment.end_s for other in sure) and rules.is_sharp(segment.end_s, horizon)
-        if is_followed or rules.is_settled(segment.end_s, horizon):
+        is_followed = any(other.start_s >= segment.end_s for other in sure) and rules.is_sharp(segment, horizon)
+        if is_followed or rules.is_settled(segment, horizon):
             return [self._tell(EventKind.END, told.action_id, segment, horizon)]
         if rules.is_news(segment, told.segment) or told.is_provisional != self._is_provisional(segment, horizon):
             return [self._tell(EventKind.UPDATE, told.action_id, segment, horizon)]

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from pipeline.bundle import Card
+from pipeline.compounds import join_compounds
 from pipeline.features import frame_times
 from pipeline.layouts import layout_named
 from pipeline.values import B1, F32, F64, I64, LabelScore, Prediction, Segment
@@ -97,6 +98,7 @@ def find_segments(
     for first, end, stretch_s in _stretches(moments_s, seen_s, bridge_s=settings.bridge_s):
         probabilities = np.stack([prediction.probabilities for prediction in predictions[first:end]])
         smoothed = smooth(probabilities, moments_s[first:end], width_s=settings.smooth_s)
+        smoothed = join_compounds(smoothed, moments_s[first:end], card.labels, card.compounds)
         runs = _find_runs(smoothed, moments_s[first:end], card, settings, stretch_s)
         segments += [_describe(run, predictions[first:end], smoothed, card, settings) for run in runs]
     return tuple(segments)

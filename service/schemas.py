@@ -131,6 +131,9 @@ class ModelCard(BaseModel):
     num_frames: int
     num_people: int
     thresholds: dict[str, float]
+    compounds: dict[str, tuple[str, str]] = Field(
+        description="Actions that are two others in a row without a rest: each names both, in order."
+    )
     metrics: dict[str, float]
     data: list[DataSource]
     licence: str
@@ -200,6 +203,7 @@ def card_of(bundle: Bundle, *, provider: str | None, default: bool) -> ModelCard
         num_frames=card.features.num_frames,
         num_people=card.features.num_people,
         thresholds=dict(card.thresholds),
+        compounds=dict(card.compounds),
         metrics=dict(card.metrics),
         data=[DataSource.model_validate(source, from_attributes=True) for source in card.data],
         licence=card.licence,

@@ -89,6 +89,7 @@ def export_bundle(
             still_motion=recipe.still_motion if isinstance(recipe, WindowRecipe) else 0.0,
             temperature=round(temperature, 4),
             thresholds=reporting.thresholds,
+            compounds=recipe.compounds if isinstance(recipe, WindowRecipe) else {},
             metrics={name: round(value, 4) for name, value in {**metrics, **reporting.metrics}.items()},
             data=_sources(parts),
             licence=RESEARCH if recipe.data_sets != ("own",) else "weights: as whoever owns the clips decides",

@@ -120,8 +120,8 @@ class WindowRecipe(Recipe):
     that a recogniser learns to believe in an action only if the whole body does it. ``arm_actions`` are those that arms
     make, whatever the legs do, and ``leg_actions`` those of legs: that half is never put to another.
 
-    ``in_passing`` maps labels to what people also do in such sequences, as they walk to what they pick up: folds count
-    naming it neither as right nor as wrong.
+    ``compounds``: see ``Card``. ``in_passing`` maps labels to what people also do in such sequences, as they walk to
+    what they pick up: folds count naming it neither as right nor as wrong.
 
     Raises:
         ValueError: a count is below 1, or ``left_out`` names something that is not there.
@@ -137,6 +137,7 @@ class WindowRecipe(Recipe):
     spliced_share: float = 0.0
     arm_actions: frozenset[str] = frozenset()
     leg_actions: frozenset[str] = frozenset()
+    compounds: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     in_passing: Mapping[str, frozenset[str]] = field(default_factory=dict)
     still_motion: float = 0.08
     left_out: frozenset[str] = frozenset()

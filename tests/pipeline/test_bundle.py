@@ -22,6 +22,7 @@ FULL_CARD = make_card(
     still_motion=0.2,
     temperature=1.3,
     thresholds={"wave": 0.5, "squat": 0.75},
+    compounds={"squat": ("idle", "wave")},
     metrics={"top1": 0.9},
     data=(Source(name="a set", licence="CC BY 4.0", citation="Somebody, 2020", sequences=7),),
     licence="CC BY 4.0",
@@ -74,6 +75,9 @@ def test_the_labels_that_are_not_silent_can_be_reported() -> None:
         ({"thresholds": {"waves": 0.5}}, "must name labels; waves are none"),
         ({"silent_labels": ("other",)}, "must name labels; other are none"),
         ({"idle_label": "still"}, "must name labels; still are none"),
+        ({"compounds": {"squat": ("wave", "sit")}}, "must name labels; sit are none"),
+        ({"compounds": {"squat": ("squat", "wave")}}, "compounds: expected an action and two others"),
+        ({"compounds": {"squat": ("wave",)}}, "compounds: expected an action and two others"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_refused(fields: dict[str, object], message: str) -> None:

@@ -1,6 +1,7 @@
 """What is said of one person while windows come in, one every quarter of a second."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from math import inf
 
@@ -10,6 +11,7 @@ from factories import make_card, make_prediction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.compounds import TURN_S
 from pipeline.decisions import HISTORY_S, ActionEvent, EventKind, Horizon, Rules, Watch
 from pipeline.segments import SegmentSettings, find_segments
 from pipeline.values import Segment
@@ -46,9 +48,9 @@ def kinds(events: Sequence[ActionEvent]) -> list[str]:
     return [event.kind.value for event in events if event.kind is not EventKind.UPDATE]
 
 
-def offline(story: Story, seconds: float) -> list[Segment]:
+def offline(story: Story, seconds: float, rules: Rules = RULES) -> list[Segment]:
     predictions = [make_prediction(float(moment), story(moment)) for moment in np.arange(0, seconds + 0.1, 0.25)]
-    return list(find_segments(predictions, CARD, seen_s=(0.0, seconds), settings=RULES.settings))
+    return list(find_segments(predictions, rules.card, seen_s=(0.0, seconds), settings=rules.settings))
 
 
 def over(events: Sequence[ActionEvent]) -> list[Segment]:
@@ -129,6 +131,33 @@ def test_one_action_after_another_ends_the_first() -> None:
     assert over(events) == offline(story, 10)
     second = [event for event in events if event.kind is EventKind.START][1]
     assert second.decided_s - second.segment.start_s <= 2.5
+
+
+LABELS = ("idle", "down", "up", "squat")
+SQUATS = make_card(
+    LABELS, silent_labels=("idle",), thresholds=dict.fromkeys(LABELS[1:], 0.6), compounds={"squat": ("down", "up")}
+)
+AT_REST, DOWN, UP = [0.94, 0.02, 0.02, 0.02], [0.02, 0.94, 0.02, 0.02], [0.02, 0.02, 0.94, 0.02]
+
+
+def test_a_first_half_becomes_the_compound_when_the_second_follows() -> None:
+    rules = replace(RULES, card=SQUATS)
+    story = in_turn((0, AT_REST), (3, DOWN), (4.5, UP), (6, AT_REST))
+    events = tell(story, 12, watch=Watch(1, 0.0, rules))
+    (squat,) = over(events)
+    (expected,) = offline(story, 12, rules)
+    assert (squat.label, squat.start_s, squat.end_s) == (expected.label, expected.start_s, expected.end_s)
+    assert squat.label == "squat"
+    assert (squat.start_s, squat.end_s) == pytest.approx((3, 6), abs=0.3)
+
+
+def test_a_first_half_alone_is_over_once_the_second_would_have_come() -> None:
+    story = in_turn((0, AT_REST), (3, DOWN), (4.5, AT_REST))
+    events = tell(story, 12, watch=Watch(1, 0.0, replace(RULES, card=SQUATS)))
+    *_, end = events
+    assert (end.kind, end.segment.label) == (EventKind.END, "down")
+    assert end.decided_s >= end.segment.end_s + TURN_S
+    assert kinds(events) == ["start", "end"]
 
 
 def test_an_action_of_minutes_keeps_its_start_and_few_predictions() -> None:

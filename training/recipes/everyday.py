@@ -120,6 +120,8 @@ ARM_ACTIONS = frozenset(
     {"baseball_pitch", "clap", "pick_up", "strum_guitar", "tennis_forehand", "tennis_serve", "throw", "wave"}
 )
 LEG_ACTIONS = frozenset({"kick", "run", "sit_down", "squat", "stand_up", "walk"})
+# The way down of a slow squat is that of sitting down: a window of 2.4 s may see no more of it.
+COMPOUNDS = {"squat": ("sit_down", "stand_up")}
 # In Northwestern-UCLA most people walk to what they pick up; others squat for it, and a clean goes through a squat.
 IN_PASSING = {"clean_and_jerk": frozenset({"squat"}), "pick_up": frozenset({"squat", "walk"})}
 
@@ -145,6 +147,7 @@ def everyday() -> WindowRecipe:
         spliced_share=0.45,
         arm_actions=ARM_ACTIONS,
         leg_actions=LEG_ACTIONS,
+        compounds=COMPOUNDS,
         in_passing=IN_PASSING,
         # From behind somebody who walks away looks like a bowler, if only bowlers were ever seen from there.
         augmentation=Augmentation(yaw_deg=120.0),
