@@ -73,6 +73,7 @@ TRAINING = {
     "benchmark claims": "Try what each paper says that its network gains.",
     "benchmark folds": "Judge runs on what they left out of training.",
     "benchmark explanations": "Judge explanations.",
+    "benchmark clips": "Try a model on whole clips.",
     "benchmark page": "Write the page of benchmarks from results.",
 }
 # By the command's name, or else by its group's.

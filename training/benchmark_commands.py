@@ -12,10 +12,13 @@ import typer
 
 import terminal
 from models.streams import STREAMS
+from pipeline.bundle import DEFAULT_MODEL
+from pipeline.engine import DEFAULT_POSE, load_engine
 from training.benchmark_page import DATA_SETS, PAGE, RESULTS, load_results, page_of
 from training.benchmark_sets import Plan as SetsPlan
 from training.benchmark_sets import run_sets
 from training.claims import CLAIMS, try_claims
+from training.clip_trials import Trial, tally, try_clips
 from training.faithfulness import HELD_JOINTS, MOVING_JOINTS, judge_explanations
 from training.folds import Reports, foreign_top1, judge_folds, reports_from
 from training.recipe import windowed
@@ -24,6 +27,7 @@ from training.reproduction import Line, Plan, plans_of, reproduce, sequence_reci
 from training.runs import Run
 from training.scores import Spread
 from training.settings import parse_settings
+from training.sources.clips import open_clips
 
 # From where on `folds` counts reports.
 SCORES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -165,6 +169,44 @@ def explanations(
         [
             (one.guide, *(f"{100 * left:.1f}" for left in (*one.held.values(), *one.moving.values(), one.frames)))
             for one in found
+        ],
+    )
+
+
+@app.command()
+def clips(
+    source: Annotated[Path, typer.Argument(help="A folder of clips for each label, or a CSV file: see data convert.")],
+    model: Annotated[str, typer.Option(help="The recogniser: see marey models list.")] = DEFAULT_MODEL,
+    pose: Annotated[str, typer.Option(help="The pose backend: see marey models list.")] = DEFAULT_POSE,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Try a model on whole clips: how often the action is named, and how often one that is not there."""
+    with terminal.callers_mistakes():
+        engine = load_engine(model=model, pose=pose)
+    trials: list[Trial] = []
+    for trial in try_clips(engine, open_clips(source).clips):
+        if isinstance(trial, Trial):
+            trials.append(trial)
+        else:
+            terminal.say(f"{trial.id}: left out, {trial.reason}")
+    counted = tally(trials)
+    if as_json:
+        typer.echo(json.dumps(asdict(counted), indent=1))
+        return
+    groups = {
+        label: [one for one in trials if one.clip.label == label] for label in sorted({t.clip.label for t in trials})
+    }
+    terminal.show_table(
+        f"named {counted.named} of {counted.clips} known actions; {counted.wrong} of {counted.segments} names wrong",
+        ("label", "clips", "named", "wrong names"),
+        [
+            (
+                label,
+                str(len(group)),
+                str(sum(one.is_right for one in group)) if group[0].is_known else "not known",
+                ", ".join(f"{segment.label} in {one.clip.id}" for one in group for segment in one.wrong),
+            )
+            for label, group in groups.items()
         ],
     )
 

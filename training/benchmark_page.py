@@ -77,12 +77,12 @@ epochs than there: `marey benchmark claims`. A difference counts from two standa
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 NEXT = """## What would be next
 
-Where a figure is below what we aim at, the networks are small: they have a tenth of the parameters of the published ones,
-because full widths take days on a CPU. More passes over the data are not what is missing: CTR-GCN's training on
-Northwestern-UCLA sees each sequence 325 times and ours 40 times, but 200 epochs of stfnet on joints (`--epochs 200`, seed
-0) came to 91.8 where 40 came to 92.0. So next, on a GPU: full widths of stfnet, ctrgcn and stgcnpp on joints, bones and
-both motions, fused, with three seeds. Of the claims 3D-STARNET's is the first to be tried again: 20 epochs leave both of
-its networks unfinished, and the larger one the more.
+Where a figure is below what we aim at, the networks are small: they have a tenth of the parameters of the published
+ones, because full widths take days on a CPU. More passes over the data are not what is missing: CTR-GCN's training on
+Northwestern-UCLA sees each sequence 325 times and ours 40 times, but 200 epochs of stfnet on joints (`--epochs 200`,
+seed 0) came to 91.8 where 40 came to 92.0. So next, on a GPU: full widths of stfnet, ctrgcn and stgcnpp on joints,
+bones and both motions, fused, with three seeds. Of the claims 3D-STARNET's is the first to be tried again: 20 epochs
+leave both of its networks unfinished, and the larger one the more.
 """
 
 
