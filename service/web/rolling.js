@@ -5,6 +5,8 @@ import { segmentBar } from "./timeline.js";
 
 const SPAN_S = 60;
 const MAX_LINES = 30;
+// As LINGER_S in service/streams/view.py: what was last seen longer ago has stopped, though its end is not settled.
+const LINGER_S = 0.5;
 
 export class Rolling {
   constructor() {
@@ -42,7 +44,7 @@ export class Rolling {
       place(lane.present, nowS, lane.startS, lane.endS);
       for (const [actionId, { bar, start_s: startS, end_s: endS, isOpen }] of lane.actions) {
         if (!isOpen && endS < nowS - SPAN_S) this._forget(lane.actions, actionId);
-        else place(bar, nowS, startS, isOpen ? lane.endS : endS);
+        else place(bar, nowS, startS, isOpen && lane.endS - endS <= LINGER_S ? lane.endS : endS);
       }
     }
   }

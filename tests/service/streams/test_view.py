@@ -28,6 +28,15 @@ def test_a_person_carries_their_action_from_its_start(view):
     assert {action.action_id for action in doing[start:]} == {started.action_id}
 
 
+def test_who_has_stopped_carries_no_action_while_its_end_is_not_settled_yet(view):
+    seen = [look(view, index, LIGHT if 10 <= index < 40 else DARK) for index in range(90)]
+    doing = [index for index, one in enumerate(seen) if one.people[0].action]
+    (end,) = [index for index, one in enumerate(seen) for action in one.actions if action.type == "action.end"]
+    assert doing == list(range(doing[0], doing[-1] + 1))
+    assert seen[end].actions[-1].end_s <= doing[-1] / 10 <= seen[end].actions[-1].end_s + 1.5
+    assert doing[-1] < end - 5
+
+
 def test_what_goes_on_is_ended_when_it_finishes(view):
     for index in range(30):
         look(view, index, LIGHT)
